@@ -1,0 +1,42 @@
+# The commands people type. Each sets up .venv by itself; a second run reinstalls nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint labs mutants bench clean
+
+demo: .venv/.ready
+	@echo "== demo: a class is graded, a network is trained by hand"
+	@$(BIN)/dl780 demo
+
+test: .venv/.ready
+	@echo "== tests"
+	@$(BIN)/pytest -n 2
+
+lint: .venv/.ready
+	@echo "== ruff, mypy, fresh notebooks"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/dl780 release --check
+
+labs: .venv/.ready
+	@echo "== student notebooks from labs/"
+	@$(BIN)/dl780 release
+
+mutants: .venv/.ready
+	@echo "== mutants of the solutions, each of which a question must refuse"
+	@$(BIN)/python tests/mutants.py backprop
+
+bench: .venv/.ready
+	@echo "== benchmarks, each beside its peer in the same run"
+	@$(BIN)/python benchmarks/grading.py
+
+.venv/.ready: setup.cfg pyproject.toml
+	@echo "== setting up .venv with $$($(PYTHON) --version); the first time this fetches a few GB, mostly torch"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dl780 needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --disable-pip-version-check --progress-bar on --quiet -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info demo .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""`python -m dl780`."""
+
+from dl780.cli import main
+
+main()

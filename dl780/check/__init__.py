@@ -1,0 +1,1 @@
+"""A question is a forward function; autograd is its answer key."""

@@ -1,0 +1,108 @@
+"""The commands, each a thin function over the module that does the work."""
+
+import functools
+import io
+import re
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional, arg
+
+from dl780 import UserError
+
+app = tyro.extras.SubcommandApp()
+Lab = Annotated[str, arg(metavar="LAB", help="the lab's name, such as backprop")]
+Labs = Annotated[tuple[str, ...], arg(metavar="[LAB ...]", help="labs to release; all of them where none is named")]
+Paths = Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="submissions, or folders that hold them")]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Register a command; what it writes to standard error is not the parser's."""
+
+    @functools.wraps(function)
+    def run(*args: object, **options: object) -> None:
+        with redirect_stderr(sys.__stderr__):
+            function(*args, **options)
+
+    return app.command(run)
+
+
+@command
+def grade(lab: Positional[Lab], paths: Positional[Paths], /, out: Path, jobs: int = 2, seed: int | None = None) -> None:
+    """Grade notebooks and .py files, or folders of them.
+
+    Args:
+        out: folder for gradebook.csv, class.html, results/ and feedback/; a run that was cut off goes on there
+        jobs: how many submissions at a time
+        seed: master seed; by default a random one, kept in OUT/seed
+    """
+    from dl780.check.registry import load_lab
+    from dl780.grade.book import grade as run
+
+    if not paths:
+        raise UserError("name at least one notebook or folder to grade")
+    if jobs < 1:
+        raise UserError(f"--jobs takes a number from 1, not {jobs}")
+    results = run(load_lab(lab), list(paths), out, jobs, seed)
+    graded = sum(result["status"] == "graded" for result in results)
+    print(f"{graded} of {len(results)} graded: {out / 'gradebook.csv'}, {out / 'class.html'}, {out / 'feedback'}")
+
+
+@command
+def release(labs: Positional[Labs] = (), out: Path | None = None, check: bool = False, force: bool = False) -> None:
+    """Build student notebooks from the sources in labs/, without solutions.
+
+    Args:
+        out: folder to write into, notebooks/ by default
+        check: only say whether the notebooks are fresh
+        force: overwrite a notebook that was changed since it was released
+    """
+    from dl780.check.registry import lab_names, load_lab
+    from dl780.release import ROOT
+    from dl780.release import release as build
+
+    for name in labs or lab_names():
+        print(build(load_lab(name), out or ROOT / "notebooks", check, force))
+
+
+@command
+def demo(out: Path = Path("demo")) -> None:
+    """Grade a made-up class and train a network by hand: what this package does, in a minute and a half.
+
+    Args:
+        out: folder for the class, its gradebook, its pages and the curves
+    """
+    from dl780.demo import run
+
+    run(out)
+
+
+def main() -> None:
+    """Run a command; bad input is one line on standard error and exit code 2."""
+    parser = io.StringIO()
+    try:
+        with redirect_stderr(parser):
+            app.cli(prog="dl780", description="Hand-written backpropagation, held against autograd.")
+    except UserError as error:
+        _refuse(str(error))
+    except SystemExit as stop:
+        if stop.code == 2:
+            _refuse(_one_line(parser.getvalue()))
+        raise
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _refuse(line: str) -> None:
+    print(f"dl780: {line}", file=sys.__stderr__)
+    raise SystemExit(2) from None
+
+
+def _one_line(box: str) -> str:
+    """The parser's message without its frame, its title and its pointer to --help."""
+    lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in box.splitlines()[1:]]
+    return re.sub(r"\s+", " ", " ".join(lines).split("For full helptext")[0]).strip() or "see dl780 --help"

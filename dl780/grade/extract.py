@@ -1,0 +1,129 @@
+"""What is graded is a definition: a name's last binding, and whatever it needs, in the order of the source."""
+
+import ast
+import re
+import symtable
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+COMPOUND = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While, ast.Match)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One top-level statement: its source, the names it binds, those it changes, and those it uses."""
+
+    source: str
+    binds: frozenset[str]
+    touches: frozenset[str]
+    uses: frozenset[str]
+    star: bool  # from … import *: it may bind anything
+
+
+def statements(cells: list[str]) -> list[Statement]:
+    """The top-level statements of all cells that can be parsed, in order."""
+    return [_statement(source, node) for cell in cells for source, node in _parse(cell)]
+
+
+def broken(cells: list[str]) -> list[str]:
+    """The cells that cannot be parsed."""
+    return [cell for cell in cells if cell.strip() and _tree(cell) is None]
+
+
+def extract(name: str, all_statements: list[Statement]) -> list[Statement] | None:
+    """The last binding of `name` and of all that it needs; None where nothing binds it."""
+    last = next((s for s in reversed(all_statements) if name in s.binds), None)
+    if last is None:
+        return None
+    taken, names, wanted = {last}, {name}, set(last.uses)
+    earlier = name in last.uses  # f = decorate(f): the last binding needs the one before it
+    while wanted:
+        names |= wanted
+        sought = names if earlier else names - {name}
+        new = [
+            s
+            for s in all_statements
+            if s not in taken and (s.star or s.binds & sought or s.touches & names) and (earlier or name not in s.binds)
+        ]
+        taken.update(new)
+        wanted = {used for s in new for used in s.uses | s.binds} - names
+    return [s for s in all_statements if s in taken]
+
+
+def _parse(cell: str) -> Iterator[tuple[str, ast.stmt]]:
+    parsed = _tree(cell)
+    if parsed is None:
+        return
+    text, tree = parsed
+    lines = text.encode().splitlines(keepends=True)
+    for node in tree.body:
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        last = node.end_lineno or node.lineno
+        chosen = lines[first - 1 : last]
+        chosen[-1] = chosen[-1][: node.end_col_offset]
+        if first == node.lineno:
+            chosen[0] = chosen[0][node.col_offset :]
+        yield b"".join(chosen).decode(), node
+
+
+def _tree(cell: str) -> tuple[str, ast.Module] | None:
+    """A cell's text and syntax tree; lines of IPython's own (%magic, !command, help?) are taken out if need be."""
+    cell = cell.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\f", " ")
+    plain = re.sub(r"(?m)^(\s*)(?:[%!].*|.*\?)$", r"\1pass", cell)
+    plain = re.sub(r"(?m)=\s*[%!].*$", "= None", plain)
+    for text in (cell, plain):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return text, ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def _statement(source: str, node: ast.stmt) -> Statement:
+    uses, defined = _names(source)
+    star = isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+    touches = frozenset(_touched(node)) - defined
+    return Statement(source, frozenset(defined), touches, frozenset(uses), star)
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """Global names that a statement uses, anywhere inside it, and those it binds at the top level."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            top = symtable.symtable(source, "<submission>", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # ast is more patient than the compiler
+        return set(), set()
+    uses = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
+    binds = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
+    inner = list(top.get_children())
+    while inner:
+        table = inner.pop()
+        inner += table.get_children()
+        uses |= {s.get_name() for s in table.get_symbols() if s.is_global()}
+        binds |= {s.get_name() for s in table.get_symbols() if s.is_declared_global() and s.is_assigned()}
+    return uses, binds
+
+
+def _touched(node: ast.stmt) -> Iterator[str]:
+    """Names whose items, attributes or contents a statement changes: x[0] = …, x.a = …, x.append(…)."""
+    inside = ast.walk(node) if isinstance(node, COMPOUND) else [node]
+    for part in inside:
+        targets: list[ast.expr] = []
+        if isinstance(part, ast.Assign):
+            targets = part.targets
+        elif isinstance(part, ast.AugAssign | ast.AnnAssign):
+            targets = [part.target]
+        elif isinstance(part, ast.Delete):
+            targets = part.targets
+        elif isinstance(part, ast.Expr) and isinstance(part.value, ast.Call):
+            targets = [part.value.func]
+        for target in targets:
+            root = target
+            while isinstance(root, ast.Attribute | ast.Subscript | ast.Call | ast.Starred):
+                root = root.func if isinstance(root, ast.Call) else root.value
+            if isinstance(root, ast.Name) and root is not target:
+                yield root.id

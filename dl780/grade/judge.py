@@ -1,0 +1,63 @@
+"""One submission: every question of a lab, extracted, run in the untrusted half and judged here."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dl780.check.question import Question
+from dl780.check.registry import LabQuestions
+from dl780.check.verdict import Verdict, judge, not_run
+from dl780.grade.extract import Statement, broken, extract, statements
+from dl780.grade.scan import scan
+from dl780.grade.work import Worker
+
+
+def verdicts(lab: LabQuestions, cells: list[str], worker: Worker, master: bytes, content: str) -> Iterator[Verdict]:
+    """A verdict for each question; seeds are bound to the master seed and to the submission's content."""
+    taken, unparsed = statements(cells), " ".join(broken(cells))
+    missing = {
+        name: "stands in a cell with a syntax error" if name in unparsed else "is not defined"
+        for name in lab.questions
+        if not any(name in statement.binds for statement in taken)
+    }
+    for question in lab.questions.values():
+        yield _verdict(question, lab.opening, taken, missing, worker, master, content)
+
+
+def record(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as it stands in a result file."""
+    return {
+        "points": verdict.points,
+        "out_of": verdict.out_of,
+        "outputs": {o.name: {"ok": o.ok, "message": o.message} for o in verdict.outputs},
+        "mistake": verdict.mistake,
+        "flags": verdict.flags,
+        "replay": verdict.replay or None,
+    }
+
+
+def _verdict(
+    question: Question,
+    opening: str,
+    taken: list[Statement],
+    missing: dict[str, str],
+    worker: Worker,
+    master: bytes,
+    content: str,
+) -> Verdict:
+    found = extract(question.name, taken)
+    if found is None:
+        return not_run(question, missing[question.name])
+    for name in missing:
+        if any(name in statement.uses for statement in found):
+            return not_run(question, f"needs `{name}`, which {missing[name]}")
+    program = [statement.source for statement in found]
+    refused, flags = scan(question, opening, program)
+    if refused:
+        return not_run(question, refused)
+    cases = list(question.cases(master, content))
+    work = worker.ask(question, program, cases)
+    if not work.outcomes:
+        return not_run(question, work.error)
+    verdict = judge(question, cases, work.outcomes)
+    verdict.flags += flags
+    return verdict

@@ -1,0 +1,181 @@
+"""The judge's handle on the untrusted half: one preloaded process, a forked child for each question."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from dl780 import UserError
+from dl780.check.cases import Case
+from dl780.check.question import Question
+from dl780.student import wire
+from dl780.student.arrays import Inputs, Value
+from dl780.student.call import Outcome
+
+MEMORY = 2 * 2**30  # a child's own, over what the preloaded process has mapped
+PROCESSES = 512
+START = 120.0  # seconds for the preloaded process to import torch
+GRACE = 2.0  # seconds between a child's limit and the judge's own
+
+
+@dataclass
+class Work:
+    """What a child gave for one question: outcomes of the cases it reached, and how it ended."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    error: str = ""  # why the question could not run at all
+    late: bool = False
+
+
+class Worker:
+    """A preloaded process for one lab; `ask` forks a child of it. Restarted when it has died."""
+
+    def __init__(self, opening: str) -> None:
+        self.opening = opening
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def ask(self, question: Question, program: Sequence[str], cases: Sequence[Case]) -> Work:
+        """Run a program in a fresh child on the cases of one question."""
+        work = Work()
+        with self._child(question.seconds) as (judge, ended):
+            deadline = time.monotonic() + question.seconds + GRACE
+            try:
+                self._talk(judge, question, program, cases, work, deadline)
+            except (wire.Broken, OSError) as error:
+                judge.close()
+                how = ended()
+                work.late = how == "timed out"
+                work.error = _how(how, question, error)
+        if work.error and not work.outcomes and not work.failures:
+            return work
+        work.outcomes += [Outcome(error=work.error)] * bool(work.error)
+        return work
+
+    def close(self) -> None:
+        """End the preloaded process, and with it every child."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+        if self._control:
+            self._control.close()
+        self._process = self._control = None
+
+    def _talk(
+        self,
+        judge: socket.socket,
+        question: Question,
+        program: Sequence[str],
+        cases: Sequence[Case],
+        work: Work,
+        deadline: float,
+    ) -> None:
+        """One message with the program, then one with each case, and an answer to each."""
+        judge.settimeout(question.seconds + GRACE)
+        adapter = f"{question.adapter.__module__}.{question.adapter.__qualname__}"
+        head = dict(
+            name=question.name,
+            opening=self.opening,
+            statements=list(program),
+            adapter=adapter,
+            outputs=question.outputs,
+            not_allowed=list(question.not_allowed),
+        )
+        wire.send(judge, head, {})
+        state, _ = _answer(judge, deadline)
+        work.failures = [str(failure) for failure in state.get("failures", [])]
+        if not state.get("defined") or not state.get("callable"):
+            why = f": {work.failures[-1]}" if work.failures else ""
+            work.error = "is not callable" if state.get("defined") else f"could not be defined{why}"
+            return
+        for case in cases:
+            wire.send(judge, {}, dict(question.sent_inputs(case)))
+            work.outcomes.append(_outcome(question, *_answer(judge, deadline)))
+
+    @contextmanager
+    def _child(self, seconds: float) -> Iterator[tuple[socket.socket, Any]]:
+        """A forked child's socket, and a function that waits for the child's end and says how it was."""
+        self._start()
+        assert self._control
+        judge, theirs = socket.socketpair()
+        limits = dict(seconds=seconds, memory=MEMORY, processes=PROCESSES)
+        how: list[str] = []
+        control = self._control
+        try:
+            socket.send_fds(control, [json.dumps(limits).encode()], [theirs.fileno()])
+        except OSError:  # the preloaded process is gone: the next question starts another
+            how.append("lost")
+        theirs.close()
+
+        def ended() -> str:
+            if not how:
+                control.settimeout(seconds + 3 * GRACE)
+                with suppress(OSError):
+                    how.append(control.recv(4096).decode())
+                if not how or not how[0]:
+                    how[:] = ["lost"]
+            return how[0]
+
+        try:
+            yield judge, ended
+        finally:
+            judge.close()
+            if ended() == "lost":
+                self.close()
+
+    def _start(self) -> None:
+        if self._process and self._process.poll() is None:
+            return
+        self.close()
+        self._control, theirs = socket.socketpair()
+        command = [sys.executable, "-I", "-m", "dl780.student.worker", str(theirs.fileno()), self.opening]
+        self._process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=_environment()
+        )
+        theirs.close()
+        self._control.settimeout(START)
+        if self._control.recv(16) != b"ready":
+            raise UserError("the worker process did not start: what it printed stands above")
+
+
+def _environment() -> dict[str, str]:
+    """One thread, no display, and nothing of the judge's own environment but what Python needs."""
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "LANG", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
+        if name in os.environ
+    }
+    return kept | dict(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg")
+
+
+def _answer(judge: socket.socket, deadline: float) -> tuple[dict[str, Any], Inputs]:
+    message = wire.receive(judge, deadline)
+    if message is None:
+        raise wire.Broken("ended without an answer")
+    return message
+
+
+def _outcome(question: Question, head: dict[str, Any], values: Inputs) -> Outcome:
+    """An answer as an outcome: only named outputs, only numbers and short sentences."""
+    outputs: dict[str, Value] = {
+        n: v for n, v in values.items() if n in question.outputs and not isinstance(v, int | float)
+    }
+    problems = {str(n): str(p)[:500] for n, p in dict(head.get("problems") or {}).items() if n in question.outputs}
+    changed = [str(n) for n in list(head.get("changed") or []) if n in question.sent]
+    return Outcome(outputs, problems, str(head.get("error") or "")[:800], changed)
+
+
+def _how(how: str, question: Question, error: Exception) -> str:
+    """Why a child gave no answer, in the words of a student's page."""
+    if how == "timed out":
+        return f"took longer than {question.seconds:g} s"
+    if how.startswith("killed by"):
+        return f"ended the process ({how.removeprefix('killed by ')})"
+    return str(error) if isinstance(error, wire.Broken) else "ended the process"

@@ -1,0 +1,1 @@
+"""The package's own labs: one module of questions each."""

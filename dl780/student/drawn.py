@@ -1,0 +1,48 @@
+"""Functions that are handed to students, rebuilt from drawn coefficients: none is asked for by a question."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Activation = Callable[[Tensor], tuple[Tensor, Tensor]]
+Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def polynomial(c: Tensor) -> Callable[[Tensor], Tensor]:
+    """f(x) = Σ_i (c_1 x_i + c_2 x_i² + c_3 x_i³) + (Σ_i x_i)²: a scalar function of a tensor of any shape."""
+    return lambda x: (c[0] * x + c[1] * x**2 + c[2] * x**3).sum() + x.sum() ** 2
+
+
+def wave(c: Tensor) -> Activation:
+    """f(a) = c_1 a + c_2 sin(a + c_3), elementwise; the function returns (f(a), f'(a))."""
+    return lambda a: (c[0] * a + c[1] * torch.sin(a + c[2]), c[0] + c[1] * torch.cos(a + c[2]))
+
+
+def weighted_squares(s: Tensor) -> Loss:
+    """ℓ(z, y) = Σ_j s_j (z_j - y_j)²; the function returns (ℓ, ∂ℓ/∂z)."""
+    return lambda z, y: ((s * (z - y) ** 2).sum(), 2 * s * (z - y))
+
+
+def expression(choice: int) -> Callable[..., Tensor]:
+    """A scalar expression of three n×n variables A, B, C made of + * @ tanh sum; some use a variable twice."""
+    return _EXPRESSIONS[choice % len(_EXPRESSIONS)]
+
+
+_EXPRESSIONS: tuple[Callable[..., Tensor], ...] = (
+    lambda A, B, C: ((A @ B).tanh() * C).sum(),
+    lambda A, B, C: ((A + B) @ C + A * A).tanh().sum(),
+    lambda A, B, C: (_twice(A @ B) * _twice(C)).sum(),
+    lambda A, B, C: (A @ B @ C + B).tanh().sum() * A.sum() + (C * B).sum(),
+    lambda A, B, C: _long_and_short(A @ B, C).tanh().sum(),
+)
+
+
+def _long_and_short(H: Tensor, C: Tensor) -> Tensor:
+    """H reaches the sum by a long way and by a short one: a walk that is not in topological order loses one."""
+    return (H.tanh() @ C).tanh() + H
+
+
+def _twice(V: Tensor) -> Tensor:
+    H = V.tanh()
+    return H * H + H

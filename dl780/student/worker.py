@@ -1,0 +1,166 @@
+"""The untrusted half of the grader: a preloaded process that forks one child for each question.
+
+It holds torch, the opening imports of the lab, and nothing secret. For each request on its control socket, which
+carries one end of a fresh socket pair, it forks a child, waits for it no longer than it is told, and kills
+whatever the child has left. The child talks to the judge over the pair alone: a program and inputs in, arrays out.
+"""
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from typing import Any
+
+import torch
+
+import dl780
+from dl780.student import wire
+from dl780.student.call import attempt, sentence
+from dl780.student.program import run
+
+HIDDEN = ("dl780.questions", "dl780.check", "dl780.grade", "dl780.lab", "dl780.release", "dl780.cli", "dl780.bank")
+MOST_FILE = 64 * 2**20
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
+
+
+class InertLab:
+    """What `Lab` is in the child: nothing to ask, nothing to find."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+def main() -> None:
+    """Serve fork requests until the judge closes the control socket."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    torch.set_num_threads(1)  # before the first operation: a fork of a process that used threads hangs
+    setattr(dl780, "Lab", InertLab)  # noqa: B010
+    sys.meta_path.insert(0, _Hide())
+    exec(compile(sys.argv[2], "<opening>", "exec"), {})
+    torch.ones(1).sum().item()
+    gc.freeze()
+    control.send(b"ready")
+    while True:
+        message, pair, _, _ = socket.recv_fds(control, 4096, 1)
+        if not message:
+            return
+        control.send(_serve(control, pair[0], json.loads(message)).encode())
+
+
+def _serve(control: socket.socket, pair: int, limits: dict[str, Any]) -> str:
+    """Fork a child for one question and wait for its end: "ended", "killed by SIGSEGV", or "timed out"."""
+    scratch = tempfile.mkdtemp(prefix="dl780-")
+    pid = os.fork()
+    if pid == 0:
+        control.close()
+        with contextlib.suppress(BaseException):
+            _child(socket.socket(fileno=pair), scratch, limits)
+        os._exit(0)
+    os.close(pair)
+    try:
+        watched = os.pidfd_open(pid)
+        ended = select.select([watched, control.fileno()], [], [], limits["seconds"])[0]
+        os.close(watched)
+    finally:
+        status = _sweep(pid)
+        shutil.rmtree(scratch, ignore_errors=True)
+    if control.fileno() in ended:
+        return "called off"
+    if not ended:
+        return "timed out"
+    return f"killed by {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else "ended"
+
+
+def _child(judge: socket.socket, scratch: str, limits: dict[str, Any]) -> None:
+    """Load the program, then answer the cases one by one, each as soon as it is there."""
+    _confine(scratch, limits)
+    request = wire.receive(judge)
+    assert request
+    head, _ = request
+    namespace, failures = run(head["opening"], head["statements"])
+    module, _, adapter = head["adapter"].rpartition(".")
+    call = getattr(importlib.import_module(module), adapter)
+    function = namespace.get(head["name"])
+    wire.send(judge, {"defined": function is not None, "callable": callable(function), "failures": failures}, {})
+    while callable(function) and (case := wire.receive(judge)):
+        outcome = attempt(function, call, case[1], head["outputs"], head["not_allowed"])
+        rest = {"problems": outcome.problems, "error": outcome.error, "changed": outcome.changed}
+        try:
+            wire.send(judge, rest, dict(outcome.outputs))
+        except Exception as error:
+            wire.send(judge, {**rest, "error": sentence(error, head["name"])}, {})
+
+
+def _confine(scratch: str, limits: dict[str, Any]) -> None:
+    """A session of its own, an empty folder to write in, no standard streams, and limits on all it may use."""
+    os.setsid()
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.chdir(scratch)
+    os.environ.update(HOME=scratch, TMPDIR=scratch)
+    tempfile.tempdir = scratch
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()  # noqa: SIM115
+    seconds = int(limits["seconds"]) + 1
+    for what, most in (
+        (resource.RLIMIT_AS, used + limits["memory"]),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, MOST_FILE),
+        (resource.RLIMIT_NPROC, limits["processes"]),
+        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def _sweep(pid: int) -> int:
+    """Kill the child, its session and every orphan that came back to this process; return the child's status."""
+    status, alive = 0, [pid]
+    while True:
+        for group in alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(group, signal.SIGKILL)
+        try:
+            dead, ended = os.waitpid(-1, 0)
+        except ChildProcessError:
+            return status
+        status = ended if dead == pid else status
+        alive = _children()
+
+
+def _children() -> list[int]:
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def prctl(option: int, value: int) -> None:
+    """Set one attribute of this process."""
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+class _Hide:
+    """An import finder before all others: what holds an answer is not there."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name.startswith(HIDDEN):
+            raise ModuleNotFoundError(f"No module named {name!r} while grading", name=name)
+
+
+if __name__ == "__main__":
+    main()

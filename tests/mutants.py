@@ -1,0 +1,177 @@
+"""Mutants of a lab's solutions: each must fail its question's check, or be equivalent for a stated reason.
+
+`python tests/mutants.py backprop [--question NAME] [--jobs 2]`; exit 0 when 99 % of those not accepted are killed.
+Accepted ones stand in `equivalent_mutants/<lab>.txt`: the question and the changed lines, "before → after", then the
+reason on a line of its own. A mutant is killed when it loses points or earns a flag, raises, crashes or never ends.
+"""
+
+import argparse
+import ast
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from mutation import change, mutants
+
+from dl780 import release
+from dl780.check.cases import Case
+from dl780.check.question import Answers, Question, Trained
+from dl780.check.registry import LabQuestions, load_lab
+from dl780.check.verdict import answer_key, judge
+from dl780.student.call import attempt
+
+HERE = Path(__file__).parent
+GOAL = 0.99
+SECONDS = 5  # of processor time a mutant
+
+
+# --- solutions -------------------------------------------------------------------------------------------------------
+
+
+def solutions(lab: LabQuestions) -> dict[str, str]:
+    """Question → its solution, less docstrings, with the classes that stand between it and the solution before it."""
+    sources, waiting = dict[str, str](), list[ast.stmt]()
+    for statement in ast.parse("\n\n".join(release.solutions(lab.name).values())).body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+                node.body = node.body[1:] or [ast.Pass()]
+        waiting.append(statement)
+        if isinstance(statement, ast.FunctionDef) and statement.name in lab.questions:
+            sources[statement.name] = "\n\n".join(map(ast.unparse, waiting))
+            waiting = []
+    return sources
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Judge:
+    """A question with its cases and answer key, and a namespace that holds every solution."""
+
+    question: Question
+    cases: list[Case]
+    key: list[Answers]
+    namespace: dict[str, Any]
+
+    @classmethod
+    def of(cls, question: Question, namespace: dict[str, Any], seed: str) -> "Judge":
+        """Draw the cases and compute the answers."""
+        cases = list(question.cases(seed.encode()))
+        return cls(question, cases, answer_key(question, cases), namespace)
+
+    def full_marks(self, source: str) -> bool:
+        """Whether a solution earns every point and no flag."""
+        q, namespace = self.question, dict(self.namespace)
+        exec(compile(source, "mutant", "exec"), namespace)
+        outcomes = [
+            attempt(namespace[q.name], q.adapter, q.sent_inputs(case), q.outputs, q.not_allowed) for case in self.cases
+        ]
+        verdict = judge(q, self.cases, outcomes, self.key)
+        return verdict.passed and verdict.points == q.out_of and not verdict.flags
+
+
+def in_children(tasks: Sequence[Callable[[], bool]], jobs: int, seconds: int = SECONDS) -> list[bool]:
+    """Whether each task returns True, each in a process of its own: raising, crashing or not ending is False."""
+    running, results = dict[int, int](), [False] * len(tasks)
+
+    def reap() -> None:
+        pid, status = os.wait()
+        results[running.pop(pid)] = status == 0
+
+    for number, task in enumerate(tasks):
+        if len(running) == jobs:
+            reap()
+        if pid := os.fork():
+            running[pid] = number
+        else:
+            _run(task, seconds)
+    while running:
+        reap()
+    return results
+
+
+def _run(task: Callable[[], bool], seconds: int) -> None:
+    """Exit with status 0 if the task returns True; in silence, and within its time and 2 GB of further memory."""
+    status = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**31,) * 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.alarm(20 * seconds)
+        status = 0 if task() else 1
+    finally:
+        os._exit(status)
+
+
+# --- report ----------------------------------------------------------------------------------------------------------
+
+
+def accepted(lab: str) -> dict[str, str]:
+    """Why each accepted survivor is equivalent, by "question: before → after"."""
+    path = HERE / "equivalent_mutants" / f"{lab}.txt"
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
+    return {key: reason.strip() for key, reason in zip(lines[::2], lines[1::2], strict=True)}
+
+
+def report(name: str, made: int, survivors: Sequence[str], reasons: dict[str, str]) -> int:
+    """Print one question's row and its survivors; return how many of them are accepted."""
+    known = [f"{name}: {survivor}" in reasons for survivor in survivors]
+    print(f"{name:<24}{made:>8}{made - len(survivors):>8}{sum(known):>12}{len(known) - sum(known):>10}")
+    for survivor in survivors:
+        print(f"    {survivor}\n        {reasons.get(f'{name}: {survivor}', 'NO REASON')}")
+    return sum(known)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("lab")
+    parser.add_argument("--question", help="only this one")
+    parser.add_argument("--seed", default="mutants", help="what the cases are drawn from (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Judge every mutant and print the table."""
+    options = arguments()
+    torch.set_num_threads(1)  # before the first operation: torch hangs after a fork if it ever ran on two
+    lab = load_lab(options.lab)
+    sources, reasons = solutions(lab), accepted(options.lab)
+    namespace: dict[str, Any] = {}
+    exec("\n\n".join([lab.opening, *sources.values()]), namespace)
+    print(f"{'question':<24}{'mutants':>8}{'killed':>8}{'equivalent':>12}{'survived':>10}")
+    made = killed = excused = 0
+    used = set[str]()
+    for name, question in lab.questions.items():
+        if isinstance(question, Trained) or options.question not in (None, name):
+            continue
+        judged, original = Judge.of(question, namespace, options.seed), ast.unparse(ast.parse(sources[name]))
+        others = mutants(original)
+        right, *alive = in_children([partial(judged.full_marks, s) for s in (original, *others)], options.jobs)
+        if not right:
+            sys.exit(f"{name}: the solution itself does not earn every point")
+        survivors = [change(original, other) for other, lives in zip(others, alive, strict=True) if lives]
+        excused += report(name, len(others), survivors, reasons)
+        made, killed = made + len(others), killed + len(others) - len(survivors)
+        used |= {f"{name}: {survivor}" for survivor in survivors}
+    for stale in sorted(key for key in set(reasons) - used if options.question in (None, key.split(":")[0])):
+        print(f"accepted, but does not survive: {stale}")
+    rate = killed / (made - excused)
+    print(f"{made} mutants, {excused} equivalent, {killed} killed: {rate:.2%} of those that can be (goal {GOAL:.0%})")
+    return 0 if rate >= GOAL else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
