@@ -29,7 +29,7 @@ mutants: .venv/.ready
 
 bench: .venv/.ready
 	@echo "== benchmarks, each beside its peer in the same run"
-	@$(BIN)/python benchmarks/grading.py
+	@$(BIN)/python benchmarks/grading.py --out docs/results.md
 
 .venv/.ready: setup.cfg pyproject.toml
 	@echo "== setting up .venv with $$($(PYTHON) --version); the first time this fetches a few GB, mostly torch"
@@ -39,4 +39,4 @@ bench: .venv/.ready
 	@touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .bench build dist *.egg-info demo .pytest_cache .mypy_cache .ruff_cache

@@ -89,7 +89,8 @@ def _tensor(got: Value, want: Tensor, rtol: float, atol: float, key: str) -> Com
     if want.dtype == torch.bool and got.dtype != torch.bool:
         return Comparison("kind", f"has dtype {str(got.dtype).removeprefix('torch.')}, where bool is expected")
     if got.shape != want.shape:
-        return Comparison("shape", f"has shape {shape(got)}, where {shape(want)} is expected")
+        has = f"has shape {shape(got)}" if got.ndim else "is a number"
+        return Comparison("shape", f"{has}, where {shape(want)} is expected")
     got, want = got.double(), want.double()
     if not torch.isfinite(got).all():
         bad = int((~torch.isfinite(got)).sum())

@@ -12,8 +12,9 @@ PICTURE = 24  # rows and columns at most
 STYLE = """
 .dl780{font:14px/1.5 system-ui,sans-serif;margin:.5em 0;color:inherit}
 .dl780 table{border-collapse:collapse}
-.dl780 td,.dl780 th{padding:.15em .7em .15em 0;text-align:left;vertical-align:top;background:none;color:inherit}
-.dl780 code{font-family:ui-monospace,monospace;background:none;color:inherit}
+.dl780 table td,.dl780 table th{padding:.15em .7em .15em 0;text-align:left;vertical-align:top}
+.dl780 table td,.dl780 table th,.dl780 code{background:none;color:inherit}
+.dl780 code{font-family:ui-monospace,monospace}
 .dl780 .shape{white-space:nowrap}
 .dl780 .ok{color:#1a7f37}.dl780 .no{color:#c4320a}
 .dl780 svg{color:inherit;vertical-align:top}
@@ -25,9 +26,9 @@ STYLE = """
 def text(verdict: Verdict) -> str:
     """The verdict as aligned lines."""
     lines = [f"{verdict.question:<52}{points(verdict.points, verdict.out_of)}"]
-    width = max(len(o.name) for o in verdict.outputs)
-    across = max(len(o.shape) for o in verdict.outputs)
-    lines += [f"  {o.name:<{width}}  {o.shape:<{across}}  {o.message}" for o in _told(verdict)]
+    told = _told(verdict)
+    width, across = max(len(o.name) for o in told), max(len(o.shape) for o in told)
+    lines += [f"  {o.name:<{width}}  {o.shape:<{across}}  {o.message.strip()}" for o in told]
     lines += [f"  note: {flag}" for flag in verdict.flags]
     if verdict.replay:
         lines.append(f"  {_again(verdict)}")

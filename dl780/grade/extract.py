@@ -3,10 +3,12 @@
 import ast
 import re
 import symtable
+import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+_parsing = threading.Lock()
 COMPOUND = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While, ast.Match)
 
 
@@ -15,6 +17,7 @@ class Statement:
     """One top-level statement: its source, the names it binds, those it changes, and those it uses."""
 
     source: str
+    node: ast.stmt = field(compare=False, repr=False)
     binds: frozenset[str]
     touches: frozenset[str]
     uses: frozenset[str]
@@ -51,6 +54,13 @@ def extract(name: str, all_statements: list[Statement]) -> list[Statement] | Non
     return [s for s in all_statements if s in taken]
 
 
+def parse(text: str) -> ast.Module:
+    """A syntax tree, one at a time: CPython 3.11 counts the depth of all threads' parsers together."""
+    with _parsing, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
+
+
 def _parse(cell: str) -> Iterator[tuple[str, ast.stmt]]:
     parsed = _tree(cell)
     if parsed is None:
@@ -74,9 +84,7 @@ def _tree(cell: str) -> tuple[str, ast.Module] | None:
     plain = re.sub(r"(?m)=\s*[%!].*$", "= None", plain)
     for text in (cell, plain):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return text, ast.parse(text)
+            return text, parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return None
@@ -86,13 +94,13 @@ def _statement(source: str, node: ast.stmt) -> Statement:
     uses, defined = _names(source)
     star = isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
     touches = frozenset(_touched(node)) - defined
-    return Statement(source, frozenset(defined), touches, frozenset(uses), star)
+    return Statement(source, node, frozenset(defined), touches, frozenset(uses), star)
 
 
 def _names(source: str) -> tuple[set[str], set[str]]:
     """Global names that a statement uses, anywhere inside it, and those it binds at the top level."""
     try:
-        with warnings.catch_warnings():
+        with _parsing, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             top = symtable.symtable(source, "<submission>", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # ast is more patient than the compiler

@@ -1,12 +1,13 @@
 """One submission: every question of a lab, extracted, run in the untrusted half and judged here."""
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
 from dl780.check.question import Question
 from dl780.check.registry import LabQuestions
 from dl780.check.verdict import Verdict, judge, not_run
-from dl780.grade.extract import Statement, broken, extract, statements
+from dl780.grade.extract import Statement, broken, extract, parse, statements
 from dl780.grade.scan import scan
 from dl780.grade.work import Worker
 
@@ -19,8 +20,9 @@ def verdicts(lab: LabQuestions, cells: list[str], worker: Worker, master: bytes,
         for name in lab.questions
         if not any(name in statement.binds for statement in taken)
     }
+    opening = parse(lab.opening)
     for question in lab.questions.values():
-        yield _verdict(question, lab.opening, taken, missing, worker, master, content)
+        yield _verdict(question, opening, taken, missing, worker, master, content)
 
 
 def record(verdict: Verdict) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def record(verdict: Verdict) -> dict[str, Any]:
 
 def _verdict(
     question: Question,
-    opening: str,
+    opening: ast.Module,
     taken: list[Statement],
     missing: dict[str, str],
     worker: Worker,
@@ -50,12 +52,11 @@ def _verdict(
     for name in missing:
         if any(name in statement.uses for statement in found):
             return not_run(question, f"needs `{name}`, which {missing[name]}")
-    program = [statement.source for statement in found]
-    refused, flags = scan(question, opening, program)
+    refused, flags = scan(question, opening, [statement.node for statement in found])
     if refused:
         return not_run(question, refused)
     cases = list(question.cases(master, content))
-    work = worker.ask(question, program, cases)
+    work = worker.ask(question, [statement.source for statement in found], cases)
     if not work.outcomes:
         return not_run(question, work.error)
     verdict = judge(question, cases, work.outcomes)

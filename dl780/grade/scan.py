@@ -12,9 +12,9 @@ OPTIMISERS = "torch.optim."
 DOUBTFUL = ("torch.enable_grad", "torch.set_grad_enabled", "torch.inference_mode")
 
 
-def scan(question: Question, opening: str, program: Sequence[str]) -> tuple[str, list[str]]:
+def scan(question: Question, opening: ast.AST, program: Sequence[ast.AST]) -> tuple[str, list[str]]:
     """The sentence for a certain use of what is not allowed ("" for none), and flags for a doubtful one."""
-    trees = [ast.parse(source) for source in (opening, *program)]
+    trees = [opening, *program]
     names = {name: dotted for tree in trees for name, dotted in _imported(tree)}
     used = {dotted for tree in trees[1:] for dotted in _dotted(tree, names)}
     autograd = AUTOGRAD[0] in question.not_allowed

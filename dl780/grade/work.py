@@ -41,6 +41,7 @@ class Worker:
         self.opening = opening
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self.layers: list[str] = []  # what stands between a child and this machine
 
     def ask(self, question: Question, program: Sequence[str], cases: Sequence[Case]) -> Work:
         """Run a program in a fresh child on the cases of one question."""
@@ -141,18 +142,18 @@ class Worker:
         )
         theirs.close()
         self._control.settimeout(START)
-        if self._control.recv(16) != b"ready":
+        answer = self._control.recv(4096)
+        if not answer:
             raise UserError("the worker process did not start: what it printed stands above")
+        self.layers = json.loads(answer)
 
 
 def _environment() -> dict[str, str]:
     """One thread, no display, and nothing of the judge's own environment but what Python needs."""
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "LANG", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
-        if name in os.environ
-    }
-    return kept | dict(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg")
+    kept = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    found = {name: os.environ[name] for name in kept if name in os.environ}
+    return found | threads | {"MPLBACKEND": "Agg"}
 
 
 def _answer(judge: socket.socket, deadline: float) -> tuple[dict[str, Any], Inputs]:

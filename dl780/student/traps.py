@@ -1,27 +1,39 @@
 """Autograd out of reach: what a hand-written question may not call raises one clear sentence."""
 
+import ctypes
+import os
 import threading
 from _thread import interrupt_main
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pkgutil import resolve_name
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-# The engine and dual numbers stand here too: they catch a `grad` or `jvp` imported by name before the trap was set.
+KERNELS = "aten::*_backward"  # what autograd itself calls, watched at dispatch
 AUTOGRAD = (
     "torch.Tensor.backward",
-    "torch.autograd.backward",
-    "torch.autograd.grad",
-    "torch.autograd._engine_run_backward",
-    "torch.autograd.forward_ad.enter_dual_level",
+    *(f"torch.autograd.{name}" for name in ("backward", "grad")),
     *(f"torch.autograd.functional.{name}" for name in ("jacobian", "hessian", "vjp", "jvp", "hvp", "vhp")),
     *(
         f"torch.func.{name}"
         for name in ("grad", "grad_and_value", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "linearize")
     ),
+    # What these call in turn: it catches a function that was imported by name before the trap was set.
+    "torch.autograd._engine_run_backward",
+    "torch.autograd.forward_ad.enter_dual_level",
+    "torch._functorch.eager_transforms._grad_increment_nesting",
+    "torch._functorch.eager_transforms._jvp_increment_nesting",
+    "torch._C._functorch._grad_increment_nesting",
+    "torch._C._functorch._jvp_increment_nesting",
+    "torch._C._enter_dual_level",
+    "torch._C._ImperativeEngine",
+    KERNELS,
 )
+ENGINE_ASKED = 97  # exit code of a child that asked for the autograd engine
+_SET_STUB = "_ZN5torch8autograd23set_default_engine_stubEPFRNS0_6EngineEvE"
 
 
 class NotAllowed(Exception):
@@ -39,11 +51,11 @@ def out_of_reach(names: Iterable[str]) -> Iterator[None]:
     try:
         for name in names:
             owner_name, _, attribute = name.rpartition(".")
-            owner = resolve_name(owner_name)
+            owner = None if name == KERNELS else resolve_name(owner_name)
             if hasattr(owner, attribute):
                 originals.append((owner, attribute, getattr(owner, attribute)))
                 setattr(owner, attribute, _trap(name))
-        with torch.inference_mode():
+        with torch.inference_mode(), _Watch() if KERNELS in names else nullcontext():  # type: ignore[no-untyped-call]
             yield
     finally:
         for owner, attribute, original in originals:
@@ -52,13 +64,45 @@ def out_of_reach(names: Iterable[str]) -> Iterator[None]:
 
 def _trap(name: str) -> Callable[..., None]:
     what = "calls autograd" if name in AUTOGRAD else "uses a library's own version"
-    shown = name.replace("_engine_run_backward", "grad").removesuffix(".__init__")
+    shown = "torch.autograd" if "._" in name else name.removesuffix(".__init__")
     sentence = f"{what} ({shown}), but this question is to be written by hand"
 
     def trap(*_: object, **__: object) -> None:
         raise NotAllowed(sentence)
 
     return trap
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Every operation passes here; one that is a piece of somebody's backward pass raises."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: to skip it torch would import it, which takes two seconds."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name
+        if name.endswith(("_backward", "_backward_data", "_make_dual")):
+            raise NotAllowed(f"calls {name}, a ready-made backward pass, but this question is to be written by hand")
+        return func(*args, **(kwargs or {}))
+
+
+def forbid_engine() -> bool:
+    """From now on this process ends, with ENGINE_ASKED, where it asks for the autograd engine; False if it cannot be.
+
+    A stub in place of libtorch's engine: whatever path leads to it, from Python or not, in this thread or another.
+    """
+    try:
+        libtorch = ctypes.CDLL(os.path.join(os.path.dirname(torch.__file__), "lib", "libtorch_cpu.so"))
+        set_stub = getattr(libtorch, _SET_STUB)
+    except (OSError, AttributeError):
+        return False
+    set_stub(_stop)
+    return True
+
+
+_stop = ctypes.CFUNCTYPE(ctypes.c_void_p)(lambda: os._exit(ENGINE_ASKED))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import os
+import re
 import resource
 import select
 import shutil
@@ -18,18 +19,19 @@ import signal
 import socket
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import torch
 
 import dl780
-from dl780.student import wire
+from dl780.student import confine, wire
 from dl780.student.call import attempt, sentence
 from dl780.student.program import run
 
 HIDDEN = ("dl780.questions", "dl780.check", "dl780.grade", "dl780.lab", "dl780.release", "dl780.cli", "dl780.bank")
 MOST_FILE = 64 * 2**20
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 class InertLab:
@@ -44,39 +46,48 @@ class InertLab:
 def main() -> None:
     """Serve fork requests until the judge closes the control socket."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    confine.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     torch.set_num_threads(1)  # before the first operation: a fork of a process that used threads hangs
     setattr(dl780, "Lab", InertLab)  # noqa: B010
     sys.meta_path.insert(0, _Hide())
     exec(compile(sys.argv[2], "<opening>", "exec"), {})
     torch.ones(1).sum().item()
+    layers, processes = confine.enter()
+    confine.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    confine.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    confine.prctl(confine.PR_SET_DUMPABLE, 0)
     gc.freeze()
-    control.send(b"ready")
+    _huge_pages()
+    control.send(json.dumps(layers).encode())
     while True:
         message, pair, _, _ = socket.recv_fds(control, 4096, 1)
         if not message:
-            return
-        control.send(_serve(control, pair[0], json.loads(message)).encode())
+            os._exit(0)
+        control.send(_serve(control, pair[0], processes, json.loads(message)).encode())
 
 
-def _serve(control: socket.socket, pair: int, limits: dict[str, Any]) -> str:
+def _serve(control: socket.socket, pair: int, processes: int | None, limits: dict[str, Any]) -> str:
     """Fork a child for one question and wait for its end: "ended", "killed by SIGSEGV", or "timed out"."""
-    scratch = tempfile.mkdtemp(prefix="dl780-")
+    scratch = confine.SCRATCH if processes else tempfile.mkdtemp(prefix="dl780-")
+    if processes:
+        confine.call("unshare", confine.NEWPID)
     pid = os.fork()
     if pid == 0:
         control.close()
         with contextlib.suppress(BaseException):
-            _child(socket.socket(fileno=pair), scratch, limits)
+            _child(socket.socket(fileno=pair), scratch, processes, limits)
         os._exit(0)
     os.close(pair)
+    if processes:
+        confine.call("setns", processes, confine.NEWPID)
     try:
         watched = os.pidfd_open(pid)
         ended = select.select([watched, control.fileno()], [], [], limits["seconds"])[0]
         os.close(watched)
     finally:
         status = _sweep(pid)
-        shutil.rmtree(scratch, ignore_errors=True)
+        if not processes:
+            shutil.rmtree(scratch, ignore_errors=True)
     if control.fileno() in ended:
         return "called off"
     if not ended:
@@ -84,9 +95,12 @@ def _serve(control: socket.socket, pair: int, limits: dict[str, Any]) -> str:
     return f"killed by {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else "ended"
 
 
-def _child(judge: socket.socket, scratch: str, limits: dict[str, Any]) -> None:
+def _child(judge: socket.socket, scratch: str, processes: int | None, limits: dict[str, Any]) -> None:
     """Load the program, then answer the cases one by one, each as soon as it is there."""
-    _confine(scratch, limits)
+    if processes:
+        os.close(processes)
+        confine.own_namespaces()
+    layers = _confine(scratch, limits, viewed=processes is not None)
     request = wire.receive(judge)
     assert request
     head, _ = request
@@ -94,7 +108,8 @@ def _child(judge: socket.socket, scratch: str, limits: dict[str, Any]) -> None:
     module, _, adapter = head["adapter"].rpartition(".")
     call = getattr(importlib.import_module(module), adapter)
     function = namespace.get(head["name"])
-    wire.send(judge, {"defined": function is not None, "callable": callable(function), "failures": failures}, {})
+    loaded = {"defined": function is not None, "callable": callable(function), "failures": failures, "layers": layers}
+    wire.send(judge, loaded, {})
     while callable(function) and (case := wire.receive(judge)):
         outcome = attempt(function, call, case[1], head["outputs"], head["not_allowed"])
         rest = {"problems": outcome.problems, "error": outcome.error, "changed": outcome.changed}
@@ -104,10 +119,10 @@ def _child(judge: socket.socket, scratch: str, limits: dict[str, Any]) -> None:
             wire.send(judge, {**rest, "error": sentence(error, head["name"])}, {})
 
 
-def _confine(scratch: str, limits: dict[str, Any]) -> None:
+def _confine(scratch: str, limits: dict[str, Any], viewed: bool) -> list[str]:
     """A session of its own, an empty folder to write in, no standard streams, and limits on all it may use."""
     os.setsid()
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    confine.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     tempfile.tempdir = scratch
@@ -125,6 +140,7 @@ def _confine(scratch: str, limits: dict[str, Any]) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
+    return ["limits", *confine.give_up(scratch, viewed)]
 
 
 def _sweep(pid: int) -> int:
@@ -149,9 +165,18 @@ def _children() -> list[int]:
         return [int(child) for child in file.read().split()]
 
 
-def prctl(option: int, value: int) -> None:
-    """Set one attribute of this process."""
-    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+def _huge_pages() -> None:
+    """Put this process's memory into huge pages, where the kernel can (6.1+).
+
+    A fork copies page tables and an exit takes them down: an empty child costs 6 ms of processor time, not 18.
+    """
+    collapse, size = 25, 2**21
+    libc = ctypes.CDLL(None)
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if found := re.match(r"(\w+)-(\w+) rw-p \w+ 00:00 0 *(\[heap\])?$", line):
+            first, last = (int(end, 16) for end in found.groups()[:2])
+            for start in range(-(-first // size) * size, last - size + 1, size):
+                libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), collapse)
 
 
 class _Hide:
