@@ -1,6 +1,6 @@
 """Mutants of a lab's solutions: each must fail its question's check, or be equivalent for a stated reason.
 
-`python tests/mutants.py backprop [--question NAME] [--jobs 2]`; exit 0 when 99 % of the others than equivalent ones are killed.
+`python tests/mutants.py backprop [--question NAME] [--jobs 2]`; exit 0 when 99 % of those not equivalent are killed.
 Equivalent ones stand in `equivalent_mutants/<lab>.txt`: the question and the changed lines, "before → after", then the
 reason on a line of its own ("NOT EQUIVALENT: …" where a check lets one pass on purpose: it counts as a survivor).
 A mutant is killed when it loses points or earns a flag, raises, crashes or never ends.
@@ -32,6 +32,7 @@ from dl780.student.call import Outcome, attempt
 
 HERE = Path(__file__).parent
 GOAL = 0.99
+ROW = "{:<24}{:>8}{:>8}{:>12}{:>12}{:>10}"
 SECONDS = 5  # of processor time a mutant
 
 
@@ -84,15 +85,15 @@ class Judge:
         return verdict.passed and verdict.points == q.out_of and not verdict.flags
 
 
-def in_children(tasks: Sequence[Callable[[], bool]], jobs: int, seconds: int = SECONDS) -> list[bool]:
-    """Whether each task returns True, each in a process of its own: raising, crashing or not ending is False."""
-    running, results = dict[int, tuple[int, int]](), [False] * len(tasks)
-    #gc.freeze()  # a collection in a child would copy every page that the parent has
+def in_children(tasks: Sequence[Callable[[], bool]], jobs: int, seconds: int = SECONDS) -> list[int]:
+    """How each task ends in a process of its own: 0 returns True, 1 does not, -n dies of signal n (crash, time)."""
+    running, ends = dict[int, tuple[int, int]](), [1] * len(tasks)
+    gc.freeze()  # a collection in a child would copy every page that the parent has
 
     def reap() -> None:
         for handle in select.select(list(running), [], [])[0]:
             pid, number = running.pop(handle)
-            results[number] = os.waitpid(pid, 0)[1] == 0
+            ends[number] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             os.close(handle)
 
     for number, task in enumerate(tasks):
@@ -105,7 +106,7 @@ def in_children(tasks: Sequence[Callable[[], bool]], jobs: int, seconds: int = S
     while running:
         reap()
     gc.unfreeze()
-    return results
+    return ends
 
 
 def _run(task: Callable[[], bool], seconds: int) -> None:
@@ -134,11 +135,12 @@ def listed(lab: str) -> dict[str, str]:
     return {key: reason.strip() for key, reason in zip(lines[::2], lines[1::2], strict=True)}
 
 
-def report(name: str, made: int, survivors: Sequence[str], reasons: dict[str, str]) -> int:
+def report(name: str, ends: Sequence[int], survivors: Sequence[str], reasons: dict[str, str]) -> int:
     """Print one question's row and its survivors; return how many of them are equivalent."""
     why = [reasons.get(f"{name}: {survivor}", "NOT EQUIVALENT, NO REASON") for survivor in survivors]
     excused = sum(not reason.startswith("NOT EQUIVALENT") for reason in why)
-    print(f"{name:<24}{made:>8}{made - len(why):>8}{excused:>12}{len(why) - excused:>10}", flush=True)
+    columns = (len(ends), sum(end != 0 for end in ends), sum(end < 0 for end in ends), excused, len(why) - excused)
+    print(ROW.format(name, *columns), flush=True)
     for survivor, reason in zip(survivors, why, strict=True):
         print(f"    {survivor}\n        {reason}")
     return excused
@@ -162,7 +164,7 @@ def main() -> int:
     sources, reasons = solutions(lab), listed(options.lab)
     namespace: dict[str, Any] = {}
     exec("\n\n".join([lab.opening, *sources.values()]), namespace)
-    print(f"{'question':<24}{'mutants':>8}{'killed':>8}{'equivalent':>12}{'survived':>10}")
+    print(ROW.format("question", "mutants", "killed", "(by limits)", "equivalent", "survived"))
     made = killed = excused = 0
     used = set[str]()
     for name, question in lab.questions.items():
@@ -170,11 +172,11 @@ def main() -> int:
             continue
         judged, original = Judge.of(question, namespace, options.seed), ast.unparse(ast.parse(sources[name]))
         others = mutants(original)
-        right, *alive = in_children([partial(judged.full_marks, s) for s in (original, *others)], options.jobs)
-        if not right:
+        right, *ends = in_children([partial(judged.full_marks, s) for s in (original, *others)], options.jobs)
+        if right != 0:
             sys.exit(f"{name}: the solution itself does not earn every point")
-        survivors = [change(original, other) for other, lives in zip(others, alive, strict=True) if lives]
-        excused += report(name, len(others), survivors, reasons)
+        survivors = [change(original, other) for other, end in zip(others, ends, strict=True) if end == 0]
+        excused += report(name, ends, survivors, reasons)
         made, killed = made + len(others), killed + len(others) - len(survivors)
         used |= {f"{name}: {survivor}" for survivor in survivors}
     for stale in sorted(key for key in set(reasons) - used if options.question in (None, key.split(":")[0])):

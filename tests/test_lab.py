@@ -16,7 +16,7 @@ from dl780.check.cases import PUBLIC, Case
 from dl780.check.question import Question
 from dl780.check.registry import load_lab
 from dl780.check.verdict import token
-from dl780.student.traps import AUTOGRAD
+from dl780.student.traps import AUTOGRAD, KERNELS
 
 LAB = load_lab("backprop")
 LINEAR = LAB.questions["linear_backward"]
@@ -38,7 +38,7 @@ def cell(code: str, **names: Any) -> dict[str, Any]:
 def state() -> list[Any]:
     """What a check must leave as it was."""
     return [
-        *map(resolve_name, AUTOGRAD),
+        *(resolve_name(name) for name in AUTOGRAD if name != KERNELS),
         torch.get_default_dtype(),
         torch.get_num_threads(),
         torch.is_grad_enabled(),
@@ -142,6 +142,24 @@ def test_the_public_inputs_are_not_the_students_to_change() -> None:
     spoils = "def linear_backward(G, Z, W, b):\n    out = f(G, Z, W, b)\n    Z.zero_()\n    return out\n"
     v = cell(FULL.replace("linear_backward", "f") + spoils + "v = lab.check(linear_backward)")["v"]
     assert (v.points, v.flags) == (10, ["changes its input Z in place"])
+
+
+def test_the_answers_are_computed_before_the_students_code_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "relu", torch.relu)  # puts it back
+    code = "def relu(a):\n    torch.relu = lambda a: a\n    return a, torch.ones_like(a)\nv = lab.check(relu)"
+    assert cell(code)["v"].points == 0
+
+
+def test_a_check_runs_on_one_thread_as_grading_does() -> None:
+    before, seen = torch.get_num_threads(), list[int]()
+    torch.set_num_threads(2)
+    try:
+        code = "def tanh(a):\n    seen.append(torch.get_num_threads())\nlab.check(tanh)"
+        cell(code, seen=seen)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {1}
 
 
 # --- what may go wrong while a student's function runs ---------------------------------------------------------------

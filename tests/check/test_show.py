@@ -118,6 +118,15 @@ def test_a_picture_of_any_shape_is_bounded_and_keeps_a_single_error(shape: tuple
     assert len(squares(got, want)) >= 1
 
 
+def test_a_lone_error_in_a_large_picture_is_as_dark_as_a_block_of_them() -> None:
+    got = torch.zeros(240, 240)
+    got[0, 0] = 1.0
+    got[120:180, 120:180] = 1.0
+    found = squares(got, torch.zeros(240, 240))
+    assert {s.get("fill-opacity") for s in found} == {"1.00"}
+    assert len(found) == 1 + 6 * 6
+
+
 def test_equal_arrays_have_an_empty_picture() -> None:
     assert squares(torch.ones(3, 3), torch.ones(3, 3)) == []
 

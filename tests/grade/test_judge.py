@@ -77,14 +77,14 @@ def test_only_the_wrong_output_loses_its_points(judged: Judge, right: list[str],
         ("tanh = None", "could not be defined"),
         ("tanh = 1 / 0", "could not be defined: raised ZeroDivisionError"),
         ("def tanh(a): import os; os._exit(0)", "ended without an answer"),
-        ("import os\nos.abort()\ntanh = os.abort()", "ended the process (SIGABRT)"),
+        ("import os\nos.abort()\ntanh = os.abort()", "ended the process (SIG"),
         ("def tanh(a):\n    import sys\n    sys.exit('done')", "ended"),
-        ("def tanh(a):\n    import os, signal\n    os.kill(os.getpid(), 11)", "ended the process (SIGSEGV)"),
+        ("def tanh(a):\n    import ctypes\n    ctypes.string_at(0)", "ended the process (SIGSEGV)"),
         ("def tanh(a): return a.tolist() * 10**9, a", "raised MemoryError"),
         ("def tanh(a):\n    b = a.clone().requires_grad_()\n    b.sum().backward()\n    return b, b.grad",
          "calls autograd (torch.Tensor.backward), but this question is to be written by hand"),
         ("from torch.autograd import *\ndef tanh(a): return a, grad(a.sum(), a)",
-         "calls autograd (torch.autograd.grad)"),
+         "calls autograd (torch.autograd"),
     ],
 )  # fmt: skip
 def test_what_gives_no_answer_is_told_why_and_costs_only_itself(
@@ -198,9 +198,6 @@ def tanh(a):
     assert points(judged(*right, noise)) == FULL | {"tanh": 0.0}
 
 
-@pytest.mark.xfail(
-    sys.version_info < (3, 12), strict=True, reason="ast.parse keeps its depth for all threads: gh-106905, Python 3.11"
-)
 def test_two_submissions_are_parsed_at_a_time(right_cells: list[str]) -> None:
     """The judge's threads take turns in the middle of ast.parse: each must still give a tree."""
     source = "\n".join(cell for cell in right_cells if _parses(cell))

@@ -3,7 +3,7 @@
 import pytest
 
 from dl780.check.registry import LabQuestions
-from dl780.grade.extract import extract, statements
+from dl780.grade.extract import extract, parse, statements
 from dl780.grade.scan import scan
 
 
@@ -11,7 +11,7 @@ def look(lab: LabQuestions, question: str, *cells: str) -> tuple[str, list[str]]
     """What the scan says of a program."""
     found = extract(question, statements(list(cells)))
     assert found
-    return scan(lab.questions[question], lab.opening, [s.source for s in found])
+    return scan(lab.questions[question], parse(lab.opening), [s.node for s in found])
 
 
 BODY = "def linear_backward(G, Z, W, b):\n    return {}(Z, G)\n"

@@ -132,7 +132,7 @@ def test_what_is_collected_shares_no_memory() -> None:
         first = got[0] if isinstance(source, list) else got
         before = first.clone()  # type: ignore[union-attr]
         inner = source[0] if isinstance(source, list) else source
-        inner[:] = 7  # type: ignore[index]
+        inner[:] = 7
         assert torch.equal(first, before)  # type: ignore[arg-type]
 
 

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +35,20 @@ CASES = list(DOUBLE.cases(PUBLIC))
 SECRET = "DL780_TEST_SECRET"
 RIGHT = "def double(x):\n    return x + x\n"
 MARK = f"dl780-test-daemon-{os.getpid()}"
+DAEMON = """
+def double(x):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0: os.execvp("bash", ["bash", "-c", f"exec -a {MARK} sleep 1234"])
+        os._exit(0)
+    for _ in range(500):
+        time.sleep(0.02)
+        for process in filter(str.isdigit, os.listdir("/proc")):
+            try: found = open(f"/proc/{process}/cmdline").read().startswith(MARK)
+            except OSError: continue
+            if found: raise ValueError("it runs")
+    return x
+"""
 SWALLOWS = "while True:\n    try: time.sleep(600)\n    except BaseException: pass"
 HOP = """
 end = time.time() + 8
@@ -181,8 +194,8 @@ def test_threads_that_outlive_the_call_cost_nothing(ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     "program",
-    ["while True: pass", double("while True: pass"), double("os.kill(os.getpid(), signal.SIGSTOP)"), double(SWALLOWS)],
-    ids=["at the top", "inside", "stopped", "deaf to errors"],
+    ["while True: pass", double("while True: pass"), double("signal.pause()"), double(SWALLOWS)],
+    ids=["at the top", "inside", "asleep", "deaf to errors"],
 )
 def test_what_never_ends_is_late(ask: Ask, program: str) -> None:
     work = ask(program, question=QUICK)
@@ -191,7 +204,7 @@ def test_what_never_ends_is_late(ask: Ask, program: str) -> None:
 
 def test_a_case_that_is_late_leaves_those_before_it(ask: Ask) -> None:
     slow = "n = []\ndef double(x):\n    n.append(1)\n    if len(n) == 3: time.sleep(600)\n    return x + x"
-    work = ask(slow, question=QUICK)
+    work = ask(slow, question=replace(DOUBLE, seconds=4))
     assert [bool(outcome.error) for outcome in work.outcomes] == [False, False, True]
     assert points(work) == 0
 
@@ -225,24 +238,27 @@ def test_a_return_value_has_a_limit(ask: Ask) -> None:
     [
         ("os._exit(0)", "ended without an answer"),
         ("raise SystemExit", "ended without an answer"),
-        ("os.kill(os.getpid(), signal.SIGSEGV)", "ended the process (SIGSEGV)"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "ended the process (SIGKILL)"),
-        ("os.killpg(0, signal.SIGKILL)", "ended the process (SIGKILL)"),
-        ("os.abort()", "ended the process (SIGABRT)"),
+        ("import ctypes\nctypes.string_at(0)", "ended the process (SIGSEGV)"),
+        ("os.abort()", "ended the process (SIG"),  # SIGABRT, or SIGSEGV where it is the first of its namespace
     ],
 )
 def test_an_end_is_told(ask: Ask, end: str, words: str) -> None:
     work = ask(double(end))
-    assert (sentence(work), work.late, points(work)) == (words, False, 0)
+    assert sentence(work).startswith(words)
+    assert (work.late, points(work)) == (False, 0)
+
+
+@pytest.mark.parametrize("number", ["SIGSEGV", "SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("kill", ["os.kill(os.getpid(), {})", "os.killpg(0, {})"])
+def test_a_signal_hits_the_sender_or_nobody(ask: Ask, kill: str, number: str) -> None:
+    work = ask(double(kill.format(f"signal.{number}")))
+    assert not work.late
+    assert points(work) == 3 or sentence(work) in (f"ended the process ({number})", "ended without an answer")
 
 
 def test_a_daemon_is_gone_afterwards(ask: Ask) -> None:
-    program = f"exec -a {MARK} sleep 1234"
-    detached = (
-        f"if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: os.execvp('bash', ['bash', '-c', {program!r}])"
-    )
-    staying = "\n    time.sleep(1234)\ntime.sleep(0.3)"
-    assert points(ask(double(detached + staying))) == 3
+    work = ask(f"MARK = {MARK!r}", DAEMON)
+    assert work.outcomes[0].error.startswith("raised ValueError: it runs")
     assert processes_with(MARK) == []
 
 
@@ -263,10 +279,9 @@ def test_children_that_hop_from_process_to_process_are_caught(ask: Ask) -> None:
 
 @pytest.mark.parametrize("then", ["open('left', 'w').close()", "os.makedirs('a/b')", "os.chmod('.', 0)", "os._exit(0)"])
 def test_a_process_works_in_an_empty_folder_that_is_gone_afterwards(ask: Ask, then: str) -> None:
-    work = ask(WHERE, "def double(x):\n" + indent(f"where()\n{then}\nreturn x + x", "    "))
-    folder = folder_of(work)
-    assert folder.parent == Path(tempfile.gettempdir())
-    assert not folder.exists()
+    program = WHERE, "def double(x):\n" + indent(f"where()\n{then}\nreturn x + x", "    ")
+    for _ in range(2):
+        assert not folder_of(ask(*program)).exists()
 
 
 # --- code that looks for the answer, or forges it --------------------------------------------------------------------
@@ -365,11 +380,10 @@ def test_one_that_dies_during_a_question_costs_that_question_alone(ask: Ask, wor
     assert (bool(work.error), points(work)) == (True, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="only the preloaded process removes its child's folder: killed, it leaves it")
-def test_a_preloaded_process_that_is_killed_leaves_no_folder(ask: Ask) -> None:
-    kills = "def double(x):\n    where()\n    os.kill(os.getppid(), signal.SIGKILL)\n    time.sleep(10)"
+def test_a_preloaded_process_that_is_killed_leaves_no_folder(ask: Ask, worker: Worker) -> None:
+    kills = "def double(x):\n    where()\n    os.kill(os.getppid(), signal.SIGKILL)\n    os._exit(1)"
     folder = folder_of(ask(WHERE, kills))
-    left = folder.exists()
-    if left:
+    if folder.exists():
         folder.rmdir()
-    assert not left
+        assert worker.layers == []
+        pytest.xfail("without namespaces only the preloaded process removes a child's folder: killed, it leaves it")
