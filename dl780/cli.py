@@ -81,6 +81,29 @@ def demo(out: Path = Path("demo")) -> None:
     run(out)
 
 
+@command
+def doctor() -> None:
+    """Say what this machine has: versions, and which layers confine a student's code, each by trying it."""
+    import platform
+
+    import torch
+
+    import dl780
+    from dl780.check.registry import lab_names, load_lab
+    from dl780.grade.work import LAYERS, Worker
+
+    print(f"dl780 {dl780.__version__}, Python {platform.python_version()}, torch {torch.__version__}")
+    print(f"device: {torch.accelerator.current_accelerator() or 'cpu'}, labs: {', '.join(lab_names())}")
+    if sys.platform != "linux":
+        raise UserError("grading needs Linux; checking in a notebook does not")
+    lab = load_lab(lab_names()[0])
+    worker, question = Worker(lab.opening), next(iter(lab.questions.values()))
+    worker.ask(question, [], [])
+    worker.close()
+    for layer in LAYERS:
+        print(f"{'✓' if layer in worker.held else '✗'} {layer}")
+
+
 def main() -> None:
     """Run a command; bad input is one line on standard error and exit code 2."""
     parser = io.StringIO()
@@ -89,6 +112,8 @@ def main() -> None:
             app.cli(prog="dl780", description="Hand-written backpropagation, held against autograd.")
     except UserError as error:
         _refuse(str(error))
+    except OSError as error:
+        _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except SystemExit as stop:
         if stop.code == 2:
             _refuse(_one_line(parser.getvalue()))
@@ -105,4 +130,7 @@ def _refuse(line: str) -> None:
 def _one_line(box: str) -> str:
     """The parser's message without its frame, its title and its pointer to --help."""
     lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in box.splitlines()[1:]]
-    return re.sub(r"\s+", " ", " ".join(lines).split("For full helptext")[0]).strip() or "see dl780 --help"
+    return (
+        re.sub(r"\s+", " ", " ".join(lines).split("For full helptext")[0].split("Got errors:")[0]).strip()
+        or "see dl780 --help"
+    )

@@ -57,7 +57,7 @@ def write_class(lab: LabQuestions, folder: Path) -> None:
         "hypatia": _edited(right, "linear_backward", lambda cell: cell.replace("return", "return (")),
         "ibn": _edited(right, "adam_step", lambda cell: ""),
         "katherine": [*right, ENDLESS],
-        "leonhard": [*right, TALKATIVE],
+        "leonhard": _edited(right, "relu", lambda cell: cell.replace("    return ", f"{TALK}    return ")),
         "maryam": _shuffled(right),
     }
     for name, cells in students.items():
@@ -79,11 +79,7 @@ def sigmoid(a):
     while True:
         pass
 """
-TALKATIVE = """\
-def relu(a):
-    print("x" * 100_000)  # in training, fifty megabytes in all
-    return a.clamp(min=0), (a > 0).to(a.dtype)
-"""
+TALK = '    print("x" * 100_000)  # in training, fifty megabytes in all\n'
 
 
 def table(results: list[Result]) -> str:

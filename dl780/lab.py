@@ -1,5 +1,6 @@
 """`Lab`: what a student's notebook talks to."""
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -45,11 +46,11 @@ class Lab:
         `case` is a number for the notebook's own cases, or the token on a graded page ("2:9f3c…").
         """
         question = self._question(name)
-        number, _, seed = str(case).partition(":")
-        if not number.isdigit() or not 1 <= int(number) <= len(question.variants):
+        token = re.fullmatch(r"([0-9]{1,4})(?::([0-9a-f]{1,16}))?", str(case))
+        if not token or not 1 <= int(token[1]) <= len(question.variants):
             raise UserError(f"{name} has the cases 1 to {len(question.variants)}, not {case!r}")
-        public = list(question.cases(PUBLIC))[int(number) - 1]
-        drawn = question.case(int(number), int(seed, 16)) if seed else public
+        number = int(token[1])
+        drawn = question.case(number, int(token[2], 16)) if token[2] else list(question.cases(PUBLIC))[number - 1]
         if function is None:
             function = _caller_globals().get(name)
         if function is not None:
@@ -98,7 +99,11 @@ class Lab:
             with time_limit(question.seconds), one_thread():
                 for case in cases:
                     inputs = question.sent_inputs(case)
-                    outcomes.append(attempt(function, question.adapter, inputs, question.outputs, question.not_allowed))
+                    outcomes.append(
+                        attempt(
+                            function, question.adapter, inputs, question.outputs, question.not_allowed, question.name
+                        )
+                    )
         except TooSlow as error:
             outcomes.append(Outcome(error=str(error)))
         return judge(question, cases, outcomes, key)

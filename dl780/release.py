@@ -41,7 +41,13 @@ def solutions(lab: str) -> dict[str, str]:
 
 def student_notebook(lab: LabQuestions, source: Path) -> str:
     """The notebook that a student opens, as the bytes of its file."""
-    cells = [_student_cell(i, cell, lab) for i, cell in enumerate(read_source(source))]
+    found = read_source(source)
+    for cell in found:
+        if re.search(r"(?i)#\s*(begin|end)\s+solution", REGION.sub("", cell.source)):
+            raise UserError(
+                f"{source}: a solution's markers are two lines of one cell, `### BEGIN SOLUTION` and its END"
+            )
+    cells = [_student_cell(i, cell, lab) for i, cell in enumerate(found)]
     body = json.dumps(cells, sort_keys=True)
     about = {"lab": lab.name, "version": dl780.__version__, "digest": _digest(body)}
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}, "dl780": about}

@@ -181,11 +181,15 @@ def _places(question: Question, failure: Failure, got: Tensor, want: Tensor) -> 
     if got.shape != want.shape:
         return
     off = wrong(got, want, question.rtol, question.atol)
+    inside = torch.zeros_like(off)
+    inside[tuple(slice(1, -1) for _ in got.shape)] = True
     for axis, n in enumerate(got.shape):
         lines = off.movedim(axis, 0).reshape(n, -1).any(1).nonzero().flatten().tolist()
-        if n > 2 and lines and set(lines) <= {0, n - 1}:
+        if lines and len(lines) < n and set(lines) <= {0, n - 1}:
             place = {(0,): "the first", (n - 1,): "the last"}.get(tuple(lines), "the first and last")
             yield f"is right except at {place} index of axis {axis}"
+    if got.ndim > 1 and inside.any() and not (off & inside).any():
+        yield "is right except at the border"
 
 
 GENERIC: tuple[Pattern, ...] = (_zero, _no_upstream, _factor, _permuted, _sum, _places)

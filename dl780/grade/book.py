@@ -50,7 +50,7 @@ def grade(lab: LabQuestions, paths: list[Path], out: Path, jobs: int, seed: int 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8", errors="backslashreplace")
     os.replace(part, path)
 
 
@@ -92,6 +92,7 @@ def _one(lab: LabQuestions, submission: Submission, out: Path, worker: Worker, m
         if syntax_errors := len(broken(sources)):
             result["note"] = f"cells with a syntax error: {syntax_errors}"
         found = list(verdicts(lab, sources, worker, master, content))
+        result["layers"] = worker.held
         result["questions"] = {verdict.question: record(verdict) for verdict in found}
         core = [v.points for v in found if not lab.questions[v.question].extra]
         result["score"] = round(sum(core), 2)
@@ -107,7 +108,7 @@ def _one(lab: LabQuestions, submission: Submission, out: Path, worker: Worker, m
 def _write_gradebook(lab: LabQuestions, results: list[Result], path: Path) -> None:
     """One row a submission; a score, and a question's points, are empty where nothing was graded."""
     part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         rows = csv.writer(file)
         rows.writerow(["submission", "status", "score", "out_of", *lab.questions, "note"])
         for r in results:
@@ -142,13 +143,12 @@ def _folder(out: Path) -> Iterator[None]:
 def _master(out: Path, seed: int | None) -> bytes:
     """The run's master seed: kept beside the results, for its owner's eyes only, before anything is graded."""
     path = out / "seed"
-    if path.exists():
-        master = path.read_bytes()
+    if path.exists() and (master := path.read_bytes()):
         if seed is not None and master != str(seed).encode():
             raise UserError(f"{out} was graded with another seed: leave out --seed, or name another --out")
         return master
     master = secrets.token_hex(32).encode() if seed is None else str(seed).encode()
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         file.write(master)
         file.flush()
         os.fsync(file.fileno())
@@ -164,6 +164,8 @@ def _stamp(lab: LabQuestions, master: bytes) -> str:
 
 def _digest(path: Path) -> str:
     try:
+        if not path.is_file():
+            return ""
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
@@ -173,6 +175,6 @@ def _digest(path: Path) -> str:
 def _earlier(path: Path) -> Result | None:
     try:
         found: Result = json.loads(path.read_text(encoding="utf-8"))
-        return found if {"stamp", "content", "questions"} <= found.keys() else None
-    except (OSError, ValueError):
+        return found if {"stamp", "content", "questions"} <= found.keys() and found["status"] != "error" else None
+    except (OSError, ValueError, AttributeError, KeyError):
         return None

@@ -22,6 +22,7 @@ class Statement:
     touches: frozenset[str]
     uses: frozenset[str]
     star: bool  # from … import *: it may bind anything
+    imports: bool  # what it binds are modules, or what stands in them
 
 
 def statements(cells: list[str]) -> list[Statement]:
@@ -40,6 +41,7 @@ def extract(name: str, all_statements: list[Statement]) -> list[Statement] | Non
     if last is None:
         return None
     taken, names, wanted = {last}, {name}, set(last.uses)
+    imported = {bound for s in all_statements if s.imports for bound in s.binds}  # torch.save(…) changes no torch
     earlier = name in last.uses  # f = decorate(f): the last binding needs the one before it
     while wanted:
         names |= wanted
@@ -47,7 +49,7 @@ def extract(name: str, all_statements: list[Statement]) -> list[Statement] | Non
         new = [
             s
             for s in all_statements
-            if s not in taken and (s.star or s.binds & sought or s.touches & names) and (earlier or name not in s.binds)
+            if s not in taken and (s.star or s.binds & sought or s.touches & (names - imported))
         ]
         taken.update(new)
         wanted = {used for s in new for used in s.uses | s.binds} - names
@@ -79,22 +81,36 @@ def _parse(cell: str) -> Iterator[tuple[str, ast.stmt]]:
 
 def _tree(cell: str) -> tuple[str, ast.Module] | None:
     """A cell's text and syntax tree; lines of IPython's own (%magic, !command, help?) are taken out if need be."""
-    cell = cell.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\f", " ")
-    plain = re.sub(r"(?m)^(\s*)(?:[%!].*|.*\?)$", r"\1pass", cell)
-    plain = re.sub(r"(?m)=\s*[%!].*$", "= None", plain)
-    for text in (cell, plain):
+    text = cell.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\f", " ")
+    while True:
         try:
             return text, parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return None
+        except SyntaxError as error:
+            plain = _without_magic(text, error.lineno or 0)
+            if plain is None:
+                return None
+            text = plain
+        except (ValueError, RecursionError, MemoryError):
+            return None
+
+
+def _without_magic(text: str, line: int) -> str | None:
+    """The text with the line at fault replaced, where it is IPython's own: %magic, !command, help?, x = !command."""
+    lines = text.split("\n")
+    if not 0 < line <= len(lines):
+        return None
+    fault = lines[line - 1]
+    plain = re.sub(r"^(\s*)(?:[%!].*|\?{1,2}[\w.]+|[\w.]+\?{1,2})\s*$", r"\1pass", fault)
+    lines[line - 1] = re.sub(r"^(\s*[\w, ]+=)\s*[%!].*$", r"\1 None", plain)
+    return None if lines[line - 1] == fault else "\n".join(lines)
 
 
 def _statement(source: str, node: ast.stmt) -> Statement:
     uses, defined = _names(source)
     star = isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
     touches = frozenset(_touched(node)) - defined
-    return Statement(source, node, frozenset(defined), touches, frozenset(uses), star)
+    imports = isinstance(node, ast.Import | ast.ImportFrom)
+    return Statement(source, node, frozenset(defined), touches, frozenset(uses), star, imports)
 
 
 def _names(source: str) -> tuple[set[str], set[str]]:

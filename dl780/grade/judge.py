@@ -1,6 +1,7 @@
 """One submission: every question of a lab, extracted, run in the untrusted half and judged here."""
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,9 +15,9 @@ from dl780.grade.work import Worker
 
 def verdicts(lab: LabQuestions, cells: list[str], worker: Worker, master: bytes, content: str) -> Iterator[Verdict]:
     """A verdict for each question; seeds are bound to the master seed and to the submission's content."""
-    taken, unparsed = statements(cells), " ".join(broken(cells))
+    taken, unparsed = statements(cells), "\n".join(broken(cells))
     missing = {
-        name: "stands in a cell with a syntax error" if name in unparsed else "is not defined"
+        name: "stands in a cell with a syntax error" if _defines(unparsed, name) else "is not defined"
         for name in lab.questions
         if not any(name in statement.binds for statement in taken)
     }
@@ -37,6 +38,11 @@ def record(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _defines(source: str, name: str) -> bool:
+    """Whether code that cannot be parsed looks as if it bound a name."""
+    return bool(re.search(rf"(?m)^\s*((def|class)\s+{name}\b|{name}\s*=(?!=)|from\b.*\bimport\b.*\b{name}\b)", source))
+
+
 def _verdict(
     question: Question,
     opening: ast.Module,
@@ -49,8 +55,9 @@ def _verdict(
     found = extract(question.name, taken)
     if found is None:
         return not_run(question, missing[question.name])
+    star = any(statement.star for statement in found)  # it may supply what no cell defines
     for name in missing:
-        if any(name in statement.uses for statement in found):
+        if not star and any(name in statement.uses for statement in found):
             return not_run(question, f"needs `{name}`, which {missing[name]}")
     refused, flags = scan(question, opening, [statement.node for statement in found])
     if refused:

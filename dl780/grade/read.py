@@ -1,8 +1,10 @@
 """What a student handed in, as the sources of its code cells, or the status that says why there are none."""
 
+import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 from dl780 import UserError
 
 MOST_BYTES = 256 * 2**20
+MOST_NAME = 200  # bytes; 255 with suffixes is what file systems take
 SUFFIXES = (".ipynb", ".py")
 
 
@@ -33,14 +36,18 @@ class Unreadable(Exception):
 def find(paths: list[Path], leave_out: Path) -> list[Submission]:
     """Every notebook and Python file at or below the paths, sorted, each under a name of its own."""
     found: dict[str, Path] = {}
+    seen: set[Path] = set()
     for path in paths:
         if not path.exists():
             raise UserError(f"there is no {path}")
         for file in [path] if path.is_file() else sorted(_below(path, leave_out)):
+            if file.resolve() in seen:
+                continue
+            seen.add(file.resolve())
             below = Path(file.name) if path.is_file() else file.relative_to(path)
-            name = "__".join(below.with_suffix("").parts)
+            name = _name("__".join(below.with_suffix("").parts))
             if name in found:
-                name = "__".join(below.parts).replace(".", "_")
+                name = _name("__".join(below.parts).replace(".", "_"))
             number, plain = 2, name
             while name in found:
                 name, number = f"{plain}_{number}", number + 1
@@ -53,7 +60,10 @@ def find(paths: list[Path], leave_out: Path) -> list[Submission]:
 def cells(path: Path) -> list[str]:
     """The sources of a submission's code cells. Raises `Unreadable`."""
     try:
-        if path.stat().st_size > MOST_BYTES:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise Unreadable("unreadable", "this is no file, but a device, a pipe or a folder")
+        if about.st_size > MOST_BYTES:
             raise Unreadable("too_large", f"the file is larger than {MOST_BYTES >> 20} MiB")
         raw = path.read_bytes()
     except OSError as error:
@@ -73,6 +83,15 @@ def cells(path: Path) -> list[str]:
     if not any(source.strip() for source in sources):
         raise Unreadable("empty", "the notebook has no code")
     return sources
+
+
+def _name(plain: str) -> str:
+    """A name that any file system and any UTF-8 file takes: no half characters, and cut, with a digest, if too long."""
+    raw = plain.encode("utf-8", "backslashreplace")
+    if len(raw) > MOST_NAME:
+        digest = hashlib.sha256(raw).hexdigest()[:12]
+        raw = raw[: MOST_NAME - 13] + b"~" + digest.encode()
+    return raw.decode("utf-8", "ignore")
 
 
 def _below(folder: Path, leave_out: Path) -> Iterator[Path]:
@@ -98,7 +117,8 @@ def _cells(notebook: Any) -> list[Any]:
             return list(notebook["cells"])
         sheets = notebook.get("worksheets")
         if isinstance(sheets, list):
-            return [c for s in sheets if isinstance(s, dict) for c in s.get("cells", []) if isinstance(c, dict)]
+            found = [s["cells"] for s in sheets if isinstance(s, dict) and isinstance(s.get("cells"), list)]
+            return [cell for sheet in found for cell in sheet]
     raise Unreadable("not_a_notebook", "the file is JSON, but no notebook")
 
 
@@ -106,4 +126,4 @@ def _source(cell: Any) -> str | None:
     if not isinstance(cell, dict) or cell.get("cell_type") != "code":
         return None
     source = cell.get("source", cell.get("input", ""))
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+    return "".join(map(str, source)) if isinstance(source, list) else str(source or "")

@@ -7,7 +7,7 @@ from dl780.check.question import Question
 from dl780.student.traps import AUTOGRAD
 
 AUTOGRAD_FAMILIES = ("torch.func.", "torch.autograd.")  # all of them, but for what switches recording off
-HARMLESS = ("torch.autograd.no_grad", "torch.autograd.inference_mode", "torch.autograd.Variable")
+HARMLESS = ("torch.autograd.no_grad", "torch.autograd.inference_mode", "torch.autograd.Variable", "torch.func.vmap")
 OPTIMISERS = "torch.optim."
 DOUBTFUL = ("torch.enable_grad", "torch.set_grad_enabled", "torch.inference_mode")
 

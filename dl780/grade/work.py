@@ -24,6 +24,21 @@ START = 120.0  # seconds for the preloaded process to import torch
 GRACE = 2.0  # seconds between a child's limit and the judge's own
 
 
+LAYERS = (
+    "user namespace",
+    "view of the file system",
+    "process namespace",
+    "network namespace",
+    "ipc namespace",
+    "autograd engine",
+    "limits",
+    "no new privileges",
+    "landlock",
+    "no capabilities",
+    "seccomp",
+)
+
+
 @dataclass
 class Work:
     """What a child gave for one question: outcomes of the cases it reached, and how it ended."""
@@ -41,7 +56,8 @@ class Worker:
         self.opening = opening
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self.layers: list[str] = []  # what stands between a child and this machine
+        self.layers: list[str] = []  # of LAYERS, those around the preloaded process
+        self.held: list[str] = []  # of LAYERS, those around its last child
 
     def ask(self, question: Question, program: Sequence[str], cases: Sequence[Case]) -> Work:
         """Run a program in a fresh child on the cases of one question."""
@@ -89,9 +105,12 @@ class Worker:
             outputs=question.outputs,
             not_allowed=list(question.not_allowed),
         )
+        confined, _ = _answer(judge, deadline)  # the child says so before it is given any code
+        self.held = [*self.layers, *map(str, confined["layers"])]
         wire.send(judge, head, {})
         state, _ = _answer(judge, deadline)
-        work.failures = [str(failure) for failure in state.get("failures", [])]
+        failures = state.get("failures")
+        work.failures = [str(failure) for failure in failures] if isinstance(failures, list) else []
         if not state.get("defined") or not state.get("callable"):
             why = f": {work.failures[-1]}" if work.failures else ""
             work.error = "is not callable" if state.get("defined") else f"could not be defined{why}"
@@ -168,8 +187,9 @@ def _outcome(question: Question, head: dict[str, Any], values: Inputs) -> Outcom
     outputs: dict[str, Value] = {
         n: v for n, v in values.items() if n in question.outputs and not isinstance(v, int | float)
     }
-    problems = {str(n): str(p)[:500] for n, p in dict(head.get("problems") or {}).items() if n in question.outputs}
-    changed = [str(n) for n in list(head.get("changed") or []) if n in question.sent]
+    said, touched = head.get("problems"), head.get("changed")
+    problems = {n: str(said[n])[:500] for n in question.outputs if n in said} if isinstance(said, dict) else {}
+    changed = [n for n in question.sent if n in touched] if isinstance(touched, list) else []
     return Outcome(outputs, problems, str(head.get("error") or "")[:800], changed)
 
 
@@ -177,6 +197,8 @@ def _how(how: str, question: Question, error: Exception) -> str:
     """Why a child gave no answer, in the words of a student's page."""
     if how == "timed out":
         return f"took longer than {question.seconds:g} s"
+    if how == "asked for the engine":
+        return "calls autograd, but this question is to be written by hand"
     if how.startswith("killed by"):
         return f"ended the process ({how.removeprefix('killed by ')})"
     return str(error) if isinstance(error, wire.Broken) else "ended the process"

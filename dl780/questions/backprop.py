@@ -319,7 +319,7 @@ def _f_left_out_below(x: Tensor, y: Tensor, Ws: list[Tensor], bs: list[Tensor], 
 
 
 def _drawn_network(d: Draw, depth: int, sizes: Sequence[int] = ()) -> Inputs:
-    n = list(sizes) or [d.sizes(5)[i % 5] for i in range(depth + 1)]
+    n = list(sizes) or d.sizes(depth + 1)
     Ws, bs = d.layers(n)
     cs = [d.uniform(0.5, 1.5, 3) for _ in Ws]
     return dict(x=d.normal(n[0]), y=d.normal(n[-1]), Ws=Ws, bs=bs, cs=cs, s=d.uniform(0.5, 1.5, n[-1]))
@@ -376,7 +376,7 @@ def _mlp_loss(
 
 
 def _drawn_mlp(d: Draw, m: int, depth: int, sizes: Sequence[int] = ()) -> Inputs:
-    n = list(sizes) or [d.sizes(5)[i % 5] + 1 for i in range(depth + 1)]
+    n = list(sizes) or [size + 1 for size in d.sizes(depth + 1)]
 
     def draw() -> Inputs:
         Ws, bs = d.layers(n)

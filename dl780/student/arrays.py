@@ -16,9 +16,14 @@ def collect(value: object) -> Value:
 
     A nested list of numbers is one array. Raises `Unfit` with a noun ("a dict") for anything else.
     """
-    if isinstance(value, list | tuple) and not _all_numbers(value):
-        return [_plain(item) for item in value]
-    return _plain(value)
+    try:
+        if isinstance(value, list | tuple) and not _all_numbers(value):
+            return [_plain(item) for item in value]
+        return _plain(value)
+    except Unfit:
+        raise
+    except Exception as error:  # whatever a list without end, an odd dtype or an odd class may raise
+        raise Unfit(f"a {type(value).__name__} that is no array") from error
 
 
 def copy(value: "Value | float") -> "Value | float":
@@ -30,11 +35,13 @@ def copy(value: "Value | float") -> "Value | float":
 
 def changed(before: "Value | float", after: "Value | float") -> bool:
     """Whether an input was changed in place by more than rounding (1e-12)."""
-    if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
-        return before.shape != after.shape or not torch.allclose(before, after, rtol=0, atol=1e-12, equal_nan=True)
     if isinstance(before, list) and isinstance(after, list):
         return len(before) != len(after) or any(changed(b, a) for b, a in zip(before, after, strict=True))
-    return False
+    if not isinstance(before, torch.Tensor):
+        return False
+    if not isinstance(after, torch.Tensor) or before.shape != after.shape or before.dtype != after.dtype:
+        return True
+    return not torch.allclose(before, after, rtol=0, atol=1e-12, equal_nan=True)
 
 
 def _all_numbers(value: object) -> bool:

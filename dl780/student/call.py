@@ -31,15 +31,26 @@ class Outcome:
 
 
 def attempt(
-    function: Callable[..., object], adapter: Adapter, inputs: Inputs, names: Sequence[str], traps: Sequence[str]
+    function: Callable[..., object],
+    adapter: Adapter,
+    inputs: Inputs,
+    names: Sequence[str],
+    traps: Sequence[str],
+    asked: str = "",
 ) -> Outcome:
-    """Call `adapter(function, **inputs)` on copies of the inputs, with `traps` out of reach, in float64."""
+    """Call `adapter(function, **inputs)` on copies of the inputs, with `traps` out of reach, in float64.
+
+    `asked` is the question's name. A trap that was sprung stays the answer, also where the code caught what it raised.
+    """
     given = {name: copy(value) for name, value in inputs.items()}
+    sprung: list[str] = []
     try:
-        with default_float64(), out_of_reach(traps):
+        with default_float64(), out_of_reach(traps, sprung):
             returned = unpack(adapter(function, **given), names)
     except Exception as error:  # whatever a student's code raises is part of the answer
-        return Outcome(error=sentence(error, getattr(function, "__name__", "")))
+        return Outcome(error=sprung[0] if sprung else sentence(error, asked or getattr(function, "__name__", "")))
+    if sprung:
+        return Outcome(error=sprung[0])
     outcome = Outcome(changed=[name for name in inputs if changed(inputs[name], given[name])])
     for name, value in zip(names, returned, strict=True):
         try:

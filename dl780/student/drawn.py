@@ -30,10 +30,10 @@ def expression(choice: int) -> Callable[..., Tensor]:
 
 
 _EXPRESSIONS: tuple[Callable[..., Tensor], ...] = (
-    lambda A, B, C: ((A @ B).tanh() * C).sum(),
+    lambda A, B, C: ((A @ B).tanh() * C).tanh().sum(),
     lambda A, B, C: ((A + B) @ C + A * A).tanh().sum(),
     lambda A, B, C: (_twice(A @ B) * _twice(C)).sum(),
-    lambda A, B, C: (A @ B @ C + B).tanh().sum() * A.sum() + (C * B).sum(),
+    lambda A, B, C: (A @ B @ C + B).tanh().sum() * (A @ C).sum() + (C * B).sum(),
     lambda A, B, C: _long_and_short(A @ B, C).tanh().sum(),
 )
 

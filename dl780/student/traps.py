@@ -4,7 +4,7 @@ import ctypes
 import os
 import threading
 from _thread import interrupt_main
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pkgutil import resolve_name
 from typing import Any
@@ -23,6 +23,7 @@ AUTOGRAD = (
     ),
     # What these call in turn: it catches a function that was imported by name before the trap was set.
     "torch.autograd._engine_run_backward",
+    "torch.autograd.functional._autograd_grad",
     "torch.autograd.forward_ad.enter_dual_level",
     "torch._functorch.eager_transforms._grad_increment_nesting",
     "torch._functorch.eager_transforms._jvp_increment_nesting",
@@ -45,8 +46,12 @@ class TooSlow(Exception):
 
 
 @contextmanager
-def out_of_reach(names: Iterable[str]) -> Iterator[None]:
-    """Within the block, calling any of the dotted `names` raises `NotAllowed`; all is put back after it."""
+def out_of_reach(names: Collection[str], sprung: list[str] | None = None) -> Iterator[None]:
+    """Within the block, calling any of the dotted `names` raises `NotAllowed`; all is put back after it.
+
+    Each sentence is also added to `sprung`, since torch or a student may catch what is raised.
+    """
+    sprung = [] if sprung is None else sprung
     originals: list[tuple[Any, str, Any]] = []
     try:
         for name in names:
@@ -54,20 +59,23 @@ def out_of_reach(names: Iterable[str]) -> Iterator[None]:
             owner = None if name == KERNELS else resolve_name(owner_name)
             if hasattr(owner, attribute):
                 originals.append((owner, attribute, getattr(owner, attribute)))
-                setattr(owner, attribute, _trap(name))
-        with torch.inference_mode(), _Watch() if KERNELS in names else nullcontext():  # type: ignore[no-untyped-call]
+                setattr(owner, attribute, _trap(name, sprung))
+        watch = _Watch(sprung) if KERNELS in names else nullcontext()
+        with torch.inference_mode(AUTOGRAD[0] in names), watch:
             yield
     finally:
         for owner, attribute, original in originals:
             setattr(owner, attribute, original)
 
 
-def _trap(name: str) -> Callable[..., None]:
+def _trap(name: str, sprung: list[str]) -> Callable[..., None]:
     what = "calls autograd" if name in AUTOGRAD else "uses a library's own version"
-    shown = "torch.autograd" if "._" in name else name.removesuffix(".__init__")
+    shown = name.removesuffix(".__init__")
+    shown = "torch.autograd" if "._" in shown else shown
     sentence = f"{what} ({shown}), but this question is to be written by hand"
 
     def trap(*_: object, **__: object) -> None:
+        sprung.append(sentence)
         raise NotAllowed(sentence)
 
     return trap
@@ -75,6 +83,10 @@ def _trap(name: str) -> Callable[..., None]:
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Every operation passes here; one that is a piece of somebody's backward pass raises."""
+
+    def __init__(self, sprung: list[str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sprung = sprung
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -84,7 +96,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name
         if name.endswith(("_backward", "_backward_data", "_make_dual")):
-            raise NotAllowed(f"calls {name}, a ready-made backward pass, but this question is to be written by hand")
+            sentence = f"calls {name}, a ready-made backward pass, but this question is to be written by hand"
+            self.sprung.append(sentence)
+            raise NotAllowed(sentence)
         return func(*args, **(kwargs or {}))
 
 

@@ -25,7 +25,7 @@ def send(to: socket.socket, head: dict[str, Any], values: "dict[str, Value | flo
     forms: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, torch.Tensor):
-            forms[name], flat[name] = "tensor", value.contiguous()
+            forms[name], flat[name] = "tensor", value.contiguous().clone()  # safetensors refuses shared memory
         elif isinstance(value, list):
             forms[name] = len(value)
             flat |= {f"{name}.{i}": item.contiguous().clone() for i, item in enumerate(value)}
@@ -47,7 +47,10 @@ def receive(source: socket.socket, deadline: float | None = None) -> tuple[dict[
     assert raw is not None
     try:
         message = json.loads(raw[:head_size])
-        return message["head"], _values(message["forms"], load(raw[head_size:]))
+        head, flat = message["head"], load(raw[head_size:])
+        if not isinstance(head, dict) or any(value.is_complex() for value in flat.values()):
+            raise TypeError("a head is an object, and no number is complex")
+        return head, _values(message["forms"], flat)
     except Exception as error:  # whatever a forged message breaks
         raise Broken("sent something that is no message") from error
 

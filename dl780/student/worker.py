@@ -28,6 +28,7 @@ import dl780
 from dl780.student import confine, wire
 from dl780.student.call import attempt, sentence
 from dl780.student.program import run
+from dl780.student.traps import AUTOGRAD, ENGINE_ASKED, forbid_engine
 
 HIDDEN = ("dl780.questions", "dl780.check", "dl780.grade", "dl780.lab", "dl780.release", "dl780.cli", "dl780.bank")
 MOST_FILE = 64 * 2**20
@@ -53,6 +54,7 @@ def main() -> None:
     exec(compile(sys.argv[2], "<opening>", "exec"), {})
     torch.ones(1).sum().item()
     layers, processes = confine.enter()
+    layers += ["autograd engine"] * _engine_can_be_forbidden()
     confine.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     confine.prctl(PR_SET_CHILD_SUBREAPER, 1)
     confine.prctl(confine.PR_SET_DUMPABLE, 0)
@@ -92,7 +94,9 @@ def _serve(control: socket.socket, pair: int, processes: int | None, limits: dic
         return "called off"
     if not ended:
         return "timed out"
-    return f"killed by {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else "ended"
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return "asked for the engine" if os.waitstatus_to_exitcode(status) == ENGINE_ASKED else "ended"
 
 
 def _child(judge: socket.socket, scratch: str, processes: int | None, limits: dict[str, Any]) -> None:
@@ -100,7 +104,7 @@ def _child(judge: socket.socket, scratch: str, processes: int | None, limits: di
     if processes:
         os.close(processes)
         confine.own_namespaces()
-    layers = _confine(scratch, limits, viewed=processes is not None)
+    wire.send(judge, {"layers": _confine(scratch, limits, viewed=processes is not None)}, {})
     request = wire.receive(judge)
     assert request
     head, _ = request
@@ -108,10 +112,11 @@ def _child(judge: socket.socket, scratch: str, processes: int | None, limits: di
     module, _, adapter = head["adapter"].rpartition(".")
     call = getattr(importlib.import_module(module), adapter)
     function = namespace.get(head["name"])
-    loaded = {"defined": function is not None, "callable": callable(function), "failures": failures, "layers": layers}
-    wire.send(judge, loaded, {})
+    if AUTOGRAD[0] in head["not_allowed"]:
+        forbid_engine()
+    wire.send(judge, {"defined": function is not None, "callable": callable(function), "failures": failures}, {})
     while callable(function) and (case := wire.receive(judge)):
-        outcome = attempt(function, call, case[1], head["outputs"], head["not_allowed"])
+        outcome = attempt(function, call, case[1], head["outputs"], head["not_allowed"], head["name"])
         rest = {"problems": outcome.problems, "error": outcome.error, "changed": outcome.changed}
         try:
             wire.send(judge, rest, dict(outcome.outputs))
@@ -163,6 +168,17 @@ def _sweep(pid: int) -> int:
 def _children() -> list[int]:
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
         return [int(child) for child in file.read().split()]
+
+
+def _engine_can_be_forbidden() -> bool:
+    """Whether a process that forbade the autograd engine ends where it asks for it: tried in a child."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            forbid_engine()
+            torch.ones(1, requires_grad=True).exp().sum().backward()  # type: ignore[no-untyped-call]
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == ENGINE_ASKED
 
 
 def _huge_pages() -> None:

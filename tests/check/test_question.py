@@ -101,7 +101,6 @@ def test_sizes_are_distinct_primes_and_change_with_the_seed(question: Question) 
     assert len(set(seen)) > 3 or not any(seen)
 
 
-@pytest.mark.xfail(strict=True, reason="a new permutation is drawn for every layer, so that one in six W_i is square")
 @pytest.mark.parametrize("question", [backprop.backpropagation, backprop.mlp_backward], ids=named)
 def test_no_drawn_layer_is_square(question: Question) -> None:
     for master in MASTERS:

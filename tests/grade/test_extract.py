@@ -92,7 +92,7 @@ def test_what_is_not_bound_is_not_there(cells: list[str]) -> None:
         "%%time\n{}",
         "{}\nf?",
         "{}\nf??",
-        pytest.param("?f\n{}", marks=pytest.mark.xfail(strict=True, reason="only a question mark at the end is known")),
+        "?f\n{}",
         "if True:\n    %time 1 + 1\n{}",
         "files = !ls -l\n{}",
         "x = %timeit -o 1 + 1\n{}",
@@ -108,14 +108,11 @@ def test_ipythons_own_lines_cost_nothing(cell: str) -> None:
     assert found[-1] == body
 
 
-REWRITTEN = pytest.mark.xfail(strict=True, reason="extract._tree rewrites all lines, not only those of IPython")
-
-
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param("def f(x):\n    print('loss=%.3f' % x)\n    return x", marks=REWRITTEN),
-        pytest.param("def f(x):\n    y = x + 1  # why?\n    return y", marks=REWRITTEN),
+        pytest.param("def f(x):\n    print('loss=%.3f' % x)\n    return x"),
+        pytest.param("def f(x):\n    y = x + 1  # why?\n    return y"),
         'def f(x):\n    """What is it?"""\n    return x',
     ],
 )
@@ -136,13 +133,11 @@ def test_cells_that_break_parsers_break_no_others(cell: str) -> None:
     assert taken("f", cell, "def f(): return 1", cell) == ["def f(): return 1"]
 
 
-@pytest.mark.xfail(strict=True, reason="extract skips each earlier statement that also binds the question's name")
 def test_a_binding_that_a_later_one_replaces_still_brings_what_it_binds_besides() -> None:
     cells = ["from torch import tanh, exp", "def tanh(a): return exp(a)"]
     assert taken("tanh", *cells) == cells
 
 
-@pytest.mark.xfail(strict=True, reason="a call on an imported module counts as a change to it, and all use torch")
 @pytest.mark.parametrize(
     "call",
     [

@@ -94,7 +94,6 @@ def test_solutions_pass_unflagged(lab: LabQuestions, right_cells: list[str], que
     assert look(lab, question, *right_cells) == ("", [])
 
 
-@pytest.mark.xfail(strict=True, reason="scan refuses all of torch.func, the traps only what differentiates")
 def test_what_is_refused_when_grading_is_refused_in_the_notebook(lab: LabQuestions) -> None:
     """ "Passes locally, fails on the autograder": torch.func.vmap differentiates nothing, and no trap holds it."""
     cell = "def tanh(a):\n    f = torch.func.vmap(torch.tanh)(a)\n    return f, 1 - f**2"
