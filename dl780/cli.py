@@ -93,7 +93,8 @@ def doctor() -> None:
     from dl780.grade.work import LAYERS, Worker
 
     print(f"dl780 {dl780.__version__}, Python {platform.python_version()}, torch {torch.__version__}")
-    print(f"device: {torch.accelerator.current_accelerator() or 'cpu'}, labs: {', '.join(lab_names())}")
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    print(f"device: {device}, labs: {', '.join(lab_names())}")
     if sys.platform != "linux":
         raise UserError("grading needs Linux; checking in a notebook does not")
     lab = load_lab(lab_names()[0])
