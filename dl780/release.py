@@ -128,6 +128,9 @@ def _footer(question: Question) -> str:
     points = " + ".join(f"{p:g}" for p in question.points) + (" extra" if question.extra else "")
     stars = "●" * question.difficulty + "○" * (5 - question.difficulty)
     line = f"`{question.signature}`  \n{points} points · difficulty {stars} · about {question.minutes} minutes"
+    line += f" · slide “{question.slide}”"
+    if question.needs:
+        line += f" · builds on {', '.join(f'`{name}`' for name in question.needs)}"
     hints = [
         f"<details><summary>Hint {i}</summary>\n\n{hint}\n\n</details>"
         for i, hint in enumerate(question.hints, start=1)

@@ -79,6 +79,7 @@ def grade_below(small: LabQuestions, worker: Worker) -> Callable[..., dict[str, 
     class Shared:
         def __init__(self, _opening: str) -> None: ...
 
+        held = worker.held
         ask = staticmethod(worker.ask)
 
         def close(self) -> None: ...

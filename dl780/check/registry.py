@@ -40,6 +40,8 @@ def load_lab(name: str) -> LabQuestions:
 
 def read_lab(name: str, module: ModuleType) -> LabQuestions:
     """A module's questions: every `Question` at its top level, named as the function that it asks for."""
+    if not hasattr(module, "OPENING"):
+        raise UserError(f"{module.__name__} is no lab: it holds no OPENING, the imports that a notebook begins with")
     questions = {value.name: value for value in vars(module).values() if isinstance(value, Question)}
     title = (module.__doc__ or name).splitlines()[0].rstrip(".")
     return LabQuestions(name, module.__name__, title, module.OPENING, questions, getattr(module, "WRITTEN", {}))

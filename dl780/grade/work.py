@@ -59,8 +59,8 @@ class Worker:
         self.layers: list[str] = []  # of LAYERS, those around the preloaded process
         self.held: list[str] = []  # of LAYERS, those around its last child
 
-    def ask(self, question: Question, program: Sequence[str], cases: Sequence[Case]) -> Work:
-        """Run a program in a fresh child on the cases of one question."""
+    def ask(self, question: Question, program: Sequence[str], cases: Sequence[Case], tries: int = 2) -> Work:
+        """Run a program in a fresh child on the cases of one question; once more where the preloaded process died."""
         work = Work()
         with self._child(question.seconds) as (judge, ended):
             deadline = time.monotonic() + question.seconds + GRACE
@@ -69,6 +69,8 @@ class Worker:
             except (wire.Broken, OSError) as error:
                 judge.close()
                 how = ended()
+                if how == "lost" and tries > 1:
+                    return self.ask(question, program, cases, tries - 1)
                 work.late = how == "timed out"
                 work.error = _how(how, question, error)
         if work.error and not work.outcomes and not work.failures:

@@ -376,7 +376,7 @@ def _mlp_loss(
 
 
 def _drawn_mlp(d: Draw, m: int, depth: int, sizes: Sequence[int] = ()) -> Inputs:
-    n = list(sizes) or [size + 1 for size in d.sizes(depth + 1)]
+    n = list(sizes) or [2 * size for size in d.sizes(depth + 1)]  # even: m is a prime, and 2 alone is both
 
     def draw() -> Inputs:
         Ws, bs = d.layers(n)

@@ -227,11 +227,12 @@ def _readable() -> list[Path]:
 
 
 def _landlock(readable: list[Path], scratch: Path) -> None:
-    """Read below some paths, write below one, and nothing else of the file system."""
+    """Read below some paths, write below one, and nothing else of the file system; signals stay among the child's."""
     version = call("syscall", LANDLOCK_CREATE, None, 0, 1)
     everything = (1 << (13 if version < 2 else 14 if version < 3 else 15)) - 1
     read, files = 0b1101, 0b0101 | 1 << 1 | (1 << 14 if version >= 3 else 0)  # execute, read a file, read a folder
-    attributes = struct.pack("Q", everything)
+    tcp, scoped = (3 if version >= 4 else 0), (3 if version >= 6 else 0)  # no TCP; no signals to outside processes
+    attributes = struct.pack("QQQ", everything, tcp, scoped)[: 8 if version < 4 else 16 if version < 6 else 24]
     ruleset = call("syscall", LANDLOCK_CREATE, attributes, len(attributes), 0)
     for path, access in [*((p, read) for p in readable), (scratch, everything), (Path("/dev/null"), files)]:
         with suppress(OSError):
