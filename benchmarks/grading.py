@@ -75,6 +75,7 @@ def main(out: Path | None = None, nbgrader_venv: Path = Path(".bench/nbgrader"),
         section += (text := f"{part()}\n\n")
         print(text, end="", flush=True)
     if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(section.rstrip() + "\n", encoding="utf-8")
 
 
