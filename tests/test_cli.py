@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dl780 import cli
+from dl780.grade.work import LAYERS
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -121,3 +122,13 @@ def test_grade_from_a_shell(tmp_path: Path) -> None:
     }  # fmt: skip
     row = (tmp_path / "out" / "gradebook.csv").read_text().splitlines()[1]
     assert row.startswith("ada,graded,4,100,0,0,0,4,0,")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="grading needs Linux")
+def test_doctor_tries_every_layer(dl780: Run) -> None:
+    """On any Linux a child has limits and no new privileges, whatever else the kernel grants."""
+    code, out, err = dl780("doctor")
+    assert (code, err) == (0, "")
+    tried = dict(line.split(" ", 1)[::-1] for line in out.splitlines() if line[0] in "✓✗")
+    assert list(tried) == list(LAYERS)
+    assert tried["limits"] == tried["no new privileges"] == "✓"
