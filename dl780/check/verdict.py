@@ -102,6 +102,7 @@ def judge(
         verdict.outputs.append(output)
     touched = sorted({name for outcome in outcomes for name in outcome.changed})
     verdict.flags += [f"changes its input {name} in place" for name in touched]
+    verdict.flags += sorted({doubt for outcome in outcomes for doubt in outcome.doubts})
     first = next((output.case for output in verdict.outputs if output.case), None)
     if first and not verdict.unwritten:
         verdict.replay = f'lab.replay("{question.name}", "{token(cases[first - 1])}")'

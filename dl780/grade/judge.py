@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from dl780.check.question import Question
+from dl780.check.question import Question, Trained
 from dl780.check.registry import LabQuestions
 from dl780.check.verdict import Verdict, judge, not_run
 from dl780.grade.extract import Statement, broken, extract, parse, statements
@@ -60,6 +60,9 @@ def _verdict(
         if not star and any(name in statement.uses for statement in found):
             return not_run(question, f"needs `{name}`, which {missing[name]}")
     refused, flags = scan(question, opening, [statement.node for statement in found])
+    used = {name for statement in found for name in statement.uses}
+    if isinstance(question, Trained) and question.needs and question.needs[0] not in used:
+        flags.append(f"does not use {question.needs[0]}")
     if refused:
         return not_run(question, refused)
     cases = list(question.cases(master, content))

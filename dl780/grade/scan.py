@@ -10,6 +10,49 @@ AUTOGRAD_FAMILIES = ("torch.func.", "torch.autograd.")  # all of them, but for w
 HARMLESS = ("torch.autograd.no_grad", "torch.autograd.inference_mode", "torch.autograd.Variable", "torch.func.vmap")
 OPTIMISERS = "torch.optim."
 DOUBTFUL = ("torch.enable_grad", "torch.set_grad_enabled", "torch.inference_mode")
+# What no answer needs, and every way around a trap begins with.
+USUAL = {
+    *(
+        "__future__",
+        "abc",
+        "collections",
+        "contextlib",
+        "copy",
+        "dataclasses",
+        "dl780",
+        "enum",
+        "functools",
+        "itertools",
+    ),
+    *(
+        "math",
+        "matplotlib",
+        "numpy",
+        "operator",
+        "random",
+        "re",
+        "string",
+        "time",
+        "torch",
+        "tqdm",
+        "typing",
+        "warnings",
+    ),
+}
+INSIDES = (
+    *("torch._", "torch.ops", "torch.utils", "torch.library", "torch.overrides", "torch.jit", "torch.fx"),
+    *("torch.compile", "torch.export", "torch.hub", "torch.package", "torch.multiprocessing", "torch.distributed"),
+    *("torch.nn.grad", "dl780.student", "numpy.ctypeslib", "numpy.f2py"),
+)
+REFLECTION = {
+    *("eval", "exec", "compile", "__import__", "getattr", "setattr", "delattr", "vars", "globals", "locals"),
+    *("breakpoint", "__builtins__", "__loader__", "__spec__"),
+}
+REFLECTIVE = {
+    *("__globals__", "__dict__", "__subclasses__", "__bases__", "__mro__", "__code__", "__closure__", "__builtins__"),
+    *("__getattribute__", "__loader__", "__reduce__", "f_back", "f_locals", "f_globals", "tb_frame", "gi_frame"),
+    *("grad_fn", "requires_grad"),
+}
 
 
 def scan(question: Question, opening: ast.AST, program: Sequence[ast.AST]) -> tuple[str, list[str]]:
@@ -24,7 +67,21 @@ def scan(question: Question, opening: ast.AST, program: Sequence[ast.AST]) -> tu
         what = "calls autograd" if _of_autograd(certain[0]) else "uses a library's own version"
         return f"{what} ({certain[0]}), but this question is to be written by hand", []
     flags = [f"mentions {d}" for d in sorted(used) if d in DOUBTFUL] if autograd else []
-    return "", flags + [f"mentions .{a}" for a in sorted(_attributes(trees[1:])) if autograd]
+    flags += [f"mentions .{a}" for a in sorted(_attributes(trees[1:])) if autograd]
+    return "", flags + [f"uses {what}" for what in sorted({w for tree in trees[1:] for w in _unusual(tree, names)})]
+
+
+def _unusual(tree: ast.AST, names: dict[str, str]) -> Iterator[str]:
+    """What no answer needs, and every way around a trap begins with: a human looks at the code."""
+    for _, dotted in _imported(tree):
+        if dotted.split(".")[0] not in USUAL or dotted.startswith(INSIDES):
+            yield dotted
+    yield from (d for d in _dotted(tree, names) if d.startswith(INSIDES) or "_fused_" in d)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in REFLECTION:
+            yield node.id
+        if isinstance(node, ast.Attribute) and node.attr in REFLECTIVE:
+            yield f".{node.attr}"
 
 
 def _of_autograd(dotted: str) -> bool:

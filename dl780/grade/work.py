@@ -192,7 +192,8 @@ def _outcome(question: Question, head: dict[str, Any], values: Inputs) -> Outcom
     said, touched = head.get("problems"), head.get("changed")
     problems = {n: str(said[n])[:500] for n in question.outputs if n in said} if isinstance(said, dict) else {}
     changed = [n for n in question.sent if n in touched] if isinstance(touched, list) else []
-    return Outcome(outputs, problems, str(head.get("error") or "")[:800], changed)
+    doubts = [str(d)[:100] for d in head["doubts"][:9]] if isinstance(head.get("doubts"), list) else []
+    return Outcome(outputs, problems, str(head.get("error") or "")[:800], changed, doubts)
 
 
 def _how(how: str, question: Question, error: Exception) -> str:

@@ -28,6 +28,7 @@ class Outcome:
     problems: dict[str, str] = field(default_factory=dict)
     error: str = ""
     changed: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)  # for a human: they take no points
 
 
 def attempt(
@@ -44,14 +45,15 @@ def attempt(
     """
     given = {name: copy(value) for name, value in inputs.items()}
     sprung: list[str] = []
+    doubts: list[str] = []
     try:
-        with default_float64(), out_of_reach(traps, sprung):
+        with default_float64(), out_of_reach(traps, sprung, doubts):
             returned = unpack(adapter(function, **given), names)
     except Exception as error:  # whatever a student's code raises is part of the answer
         return Outcome(error=sprung[0] if sprung else sentence(error, asked or getattr(function, "__name__", "")))
     if sprung:
         return Outcome(error=sprung[0])
-    outcome = Outcome(changed=[name for name in inputs if changed(inputs[name], given[name])])
+    outcome = Outcome(changed=[name for name in inputs if changed(inputs[name], given[name])], doubts=doubts)
     for name, value in zip(names, returned, strict=True):
         try:
             outcome.outputs[name] = collect(value)

@@ -4,6 +4,7 @@ import ctypes
 import os
 import threading
 from _thread import interrupt_main
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pkgutil import resolve_name
@@ -33,6 +34,8 @@ AUTOGRAD = (
     "torch._C._ImperativeEngine",
     KERNELS,
 )
+PRODUCTS = ("matmul", "linear", "einsum", "mm", "addmm", "mv", "bmm", "dot")
+MOST_PRODUCTS = 99  # in one case; who multiplies matrices more often may be differencing
 ENGINE_ASKED = 97  # exit code of a child that asked for the autograd engine
 _SET_STUB = "_ZN5torch8autograd23set_default_engine_stubEPFRNS0_6EngineEvE"
 
@@ -46,10 +49,13 @@ class TooSlow(Exception):
 
 
 @contextmanager
-def out_of_reach(names: Collection[str], sprung: list[str] | None = None) -> Iterator[None]:
+def out_of_reach(
+    names: Collection[str], sprung: list[str] | None = None, doubts: list[str] | None = None
+) -> Iterator[None]:
     """Within the block, calling any of the dotted `names` raises `NotAllowed`; all is put back after it.
 
-    Each sentence is also added to `sprung`, since torch or a student may catch what is raised.
+    Each sentence is also added to `sprung`, since torch or a student may catch what is raised; what is not certain
+    is added to `doubts`.
     """
     sprung = [] if sprung is None else sprung
     originals: list[tuple[Any, str, Any]] = []
@@ -60,9 +66,10 @@ def out_of_reach(names: Collection[str], sprung: list[str] | None = None) -> Ite
             if hasattr(owner, attribute):
                 originals.append((owner, attribute, getattr(owner, attribute)))
                 setattr(owner, attribute, _trap(name, sprung))
-        watch = _Watch(sprung) if KERNELS in names else nullcontext()
-        with torch.inference_mode(AUTOGRAD[0] in names), watch:
+        with torch.inference_mode(AUTOGRAD[0] in names), _Watch(sprung) if KERNELS in names else nullcontext() as watch:
             yield
+        if watch and doubts is not None:
+            doubts += watch.doubts()
     finally:
         for owner, attribute, original in originals:
             setattr(owner, attribute, original)
@@ -87,6 +94,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, sprung: list[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.sprung = sprung
+        self.calls: Counter[str] = Counter()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -99,7 +107,18 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             sentence = f"calls {name}, a ready-made backward pass, but this question is to be written by hand"
             self.sprung.append(sentence)
             raise NotAllowed(sentence)
-        return func(*args, **(kwargs or {}))
+        self.calls[name.removeprefix("aten::")] += 1
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and result.is_complex():
+            self.calls["complex"] += 1
+        return result
+
+    def doubts(self) -> list[str]:
+        """What differencing looks like: many products, or complex numbers."""
+        often = [name for name in PRODUCTS if self.calls[name] > MOST_PRODUCTS]
+        return [f"calls {name} over {MOST_PRODUCTS} times in one case, as differencing does" for name in often] + [
+            "computes with complex numbers, as the complex step does"
+        ] * bool(self.calls["complex"])
 
 
 def forbid_engine() -> bool:

@@ -1,0 +1,10 @@
+"""autograd.grad reached through getattr with a built string."""
+# question: linear_backward
+# deserves: 0
+
+
+def linear_backward(G, Z, W, b):
+    mode = getattr(torch, "inference" + "_mode")
+    with mode(False):
+        Z, W, b = (torch.nn.Parameter(t.clone()) for t in (Z, W, b))
+        return getattr(getattr(torch, "auto" + "grad"), "gr" + "ad")(Z @ W.T + b, (Z, W, b), G)

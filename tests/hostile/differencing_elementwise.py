@@ -1,0 +1,8 @@
+"""One central difference gives an elementwise derivative."""
+# question: tanh
+# deserves: 0 or flag
+# known: evaluations of the student's own forward are not counted yet
+
+
+def tanh(a):
+    return torch.tanh(a), (torch.tanh(a + 1e-5) - torch.tanh(a - 1e-5)) / 2e-5
