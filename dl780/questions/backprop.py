@@ -17,7 +17,7 @@ from torch.optim import SGD, Adam
 from torch.utils.flop_counter import FlopCounterMode
 
 from dl780.check.cases import Draw
-from dl780.check.question import Gradients, Jacobians, Statistics, Trained, Values, looks_like
+from dl780.check.question import Gradients, Jacobians, Statistics, Trained, Values, looks_like, slope_elsewhere
 from dl780.student import adapters
 from dl780.student.arrays import Inputs
 from dl780.student.drawn import Activation, expression, polynomial, wave, weighted_squares
@@ -43,11 +43,6 @@ def pre_activation(d: Draw, m: int, n: int, far: float) -> Tensor:
     if far:
         a[:-1] = far * (1 + a[:-1].abs()) * (1 - 2 * (torch.arange(n) % 2))
     return a
-
-
-def slope_elsewhere(f: Callable[[Tensor], Tensor], a: Tensor, at: Tensor) -> Tensor:
-    """f(a) with the derivative f'(at)."""
-    return looks_like(f(a), f(at.detach() + a - a.detach()))
 
 
 # --- gradients by differences ----------------------------------------------------------------------------------------
