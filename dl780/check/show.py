@@ -9,16 +9,17 @@ from torch import Tensor
 from dl780.check.verdict import OutputVerdict, Verdict
 
 PICTURE = 24  # rows and columns at most
+# Some are important since Jupyter sets its own tables to the right.
 STYLE = """
 .dl780{font:14px/1.5 system-ui,sans-serif;margin:.5em 0;color:inherit}
 .dl780 table{border-collapse:collapse}
-.dl780 table td,.dl780 table th{padding:.15em .7em .15em 0;text-align:left;vertical-align:top}
-.dl780 table td,.dl780 table th,.dl780 code{background:none;color:inherit}
+.dl780 table td,.dl780 table th{padding:.15em .7em .15em 0;text-align:left!important;vertical-align:top}
+.dl780 tr,.dl780 td,.dl780 th,.dl780 code{background:none!important;color:inherit}
 .dl780 code{font-family:ui-monospace,monospace}
-.dl780 .shape{white-space:nowrap}
+.dl780 .shape,.dl780 .shape code{white-space:nowrap!important}
 .dl780 .ok{color:#1a7f37}.dl780 .no{color:#c4320a}
 .dl780 svg{color:inherit;vertical-align:top}
-@media (prefers-color-scheme:dark){.dl780 .shape{white-space:nowrap}
+@media (prefers-color-scheme:dark){.dl780 .shape,.dl780 .shape code{white-space:nowrap!important}
 .dl780 .ok{color:#4ac26b}.dl780 .no{color:#ff8f6b}}
 """
 
@@ -108,9 +109,13 @@ def _row(output: OutputVerdict) -> str:
     picture = heat_map(*output.pair, output.name) if output.pair else ""
     return (
         f'<tr><td class="{kind}"><span role="img" aria-label="{word}">{mark}</span></td>'
-        f"<th scope=row><code>{escape(output.name)}</code></th><td class=shape><code>{escape(output.shape)}</code></td>"
+        f"<th scope=row>{_code(output.name)}</th><td class=shape>{_code(output.shape)}</td>"
         f"<td>{escape(output.message)}</td><td>{picture}</td></tr>"
     )
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>" if text else ""
 
 
 def _again(verdict: Verdict) -> str:
