@@ -70,5 +70,5 @@ def _verdict(
     if not work.outcomes:
         return not_run(question, work.error)
     verdict = judge(question, cases, work.outcomes)
-    verdict.flags += flags
+    verdict.flags += flags if verdict.points else []  # a doubt is about points
     return verdict
