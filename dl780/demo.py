@@ -12,7 +12,8 @@ from torch import Tensor
 
 from dl780.bank import read_bank
 from dl780.check.registry import LabQuestions, load_lab
-from dl780.grade.book import Result, grade, write_whole
+from dl780.files import write_whole
+from dl780.grade.book import Result, grade
 from dl780.release import solution_notebook, solutions, source_of, student_notebook
 
 Cells = list[str]

@@ -13,6 +13,7 @@ import dl780
 from dl780 import UserError
 from dl780.check.question import Question
 from dl780.check.registry import LabQuestions
+from dl780.files import write_whole
 
 ROOT = Path(dl780.__file__).resolve().parents[1]
 REGION = re.compile(r"(?m)^(?P<indent>[ \t]*)### BEGIN SOLUTION\n(?P<body>.*?)^[ \t]*### END SOLUTION$", re.DOTALL)
@@ -79,9 +80,7 @@ def release(lab: LabQuestions, out: Path, check: bool, force: bool) -> str:
     if old is not None and not force and not _untouched(old):
         raise UserError(f"{path} was changed since it was released: name another --out, or overwrite it with --force")
     out.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_whole(path, text)
     return f"{path} written"
 
 

@@ -4,6 +4,7 @@ import csv
 import fcntl
 import hashlib
 import inspect
+import io
 import json
 import os
 import secrets
@@ -22,6 +23,7 @@ from tqdm import tqdm
 import dl780
 from dl780 import UserError
 from dl780.check.registry import LabQuestions
+from dl780.files import write_whole
 from dl780.grade import feedback
 from dl780.grade.extract import broken
 from dl780.grade.judge import record, verdicts
@@ -45,13 +47,6 @@ def grade(lab: LabQuestions, paths: list[Path], out: Path, jobs: int, seed: int 
         _write_gradebook(lab, results, out / "gradebook.csv")
         write_whole(out / "class.html", feedback.class_page(lab, results))
     return results
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", errors="backslashreplace")
-    os.replace(part, path)
 
 
 def _run(
@@ -107,15 +102,14 @@ def _one(lab: LabQuestions, submission: Submission, out: Path, worker: Worker, m
 
 def _write_gradebook(lab: LabQuestions, results: list[Result], path: Path) -> None:
     """One row a submission; a score, and a question's points, are empty where nothing was graded."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        rows = csv.writer(file)
-        rows.writerow(["submission", "status", "score", "out_of", *lab.questions, "note"])
-        for r in results:
-            points = [r["questions"].get(name, {}).get("points") for name in lab.questions]
-            numbers = ["" if n is None else f"{n:g}" for n in (r["score"], r["out_of"], *points)]
-            rows.writerow([r["submission"], r["status"], *numbers, _note(r)])
-    os.replace(part, path)
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(["submission", "status", "score", "out_of", *lab.questions, "note"])
+    for r in results:
+        points = [r["questions"].get(name, {}).get("points") for name in lab.questions]
+        numbers = ["" if n is None else f"{n:g}" for n in (r["score"], r["out_of"], *points)]
+        rows.writerow([r["submission"], r["status"], *numbers, _note(r)])
+    write_whole(path, text.getvalue())
 
 
 def _note(result: Result) -> str:

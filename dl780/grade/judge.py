@@ -60,11 +60,11 @@ def _verdict(
         if not star and any(name in statement.uses for statement in found):
             return not_run(question, f"needs `{name}`, which {missing[name]}")
     refused, flags = scan(question, opening, [statement.node for statement in found])
+    if refused:
+        return not_run(question, refused)
     used = {name for statement in found for name in statement.uses}
     if isinstance(question, Trained) and question.needs and question.needs[0] not in used:
         flags.append(f"does not use {question.needs[0]}")
-    if refused:
-        return not_run(question, refused)
     cases = list(question.cases(master, content))
     work = worker.ask(question, [statement.source for statement in found], cases)
     if not work.outcomes:

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from dl780.check.question import Question
-from dl780.student.traps import AUTOGRAD
+from dl780.student.traps import AUTOGRAD, refusal
 
 AUTOGRAD_FAMILIES = ("torch.func.", "torch.autograd.")  # all of them, but for what switches recording off
 HARMLESS = ("torch.autograd.no_grad", "torch.autograd.inference_mode", "torch.autograd.Variable", "torch.func.vmap")
@@ -12,32 +12,9 @@ OPTIMISERS = "torch.optim."
 DOUBTFUL = ("torch.enable_grad", "torch.set_grad_enabled", "torch.inference_mode")
 # What no answer needs, and every way around a trap begins with.
 USUAL = {
-    *(
-        "__future__",
-        "abc",
-        "collections",
-        "contextlib",
-        "copy",
-        "dataclasses",
-        "dl780",
-        "enum",
-        "functools",
-        "itertools",
-    ),
-    *(
-        "math",
-        "matplotlib",
-        "numpy",
-        "operator",
-        "random",
-        "re",
-        "string",
-        "time",
-        "torch",
-        "tqdm",
-        "typing",
-        "warnings",
-    ),
+    *("__future__", "abc", "collections", "contextlib", "copy", "dataclasses", "dl780", "enum", "functools"),
+    *("itertools", "math", "matplotlib", "numpy", "operator", "random", "re", "string", "time", "torch", "tqdm"),
+    *("typing", "warnings"),
 }
 INSIDES = (
     *("torch._", "torch.ops", "torch.utils", "torch.library", "torch.overrides", "torch.jit", "torch.fx"),
@@ -64,8 +41,7 @@ def scan(question: Question, opening: ast.AST, program: Sequence[ast.AST]) -> tu
     optimisers = any(name.startswith(OPTIMISERS) for name in question.not_allowed)
     certain = [d for d in sorted(used) if (autograd and _of_autograd(d)) or (optimisers and d.startswith(OPTIMISERS))]
     if certain:
-        what = "calls autograd" if _of_autograd(certain[0]) else "uses a library's own version"
-        return f"{what} ({certain[0]}), but this question is to be written by hand", []
+        return refusal(_of_autograd(certain[0]), certain[0]), []
     flags = [f"mentions {d}" for d in sorted(used) if d in DOUBTFUL] if autograd else []
     flags += [f"mentions .{a}" for a in sorted(_attributes(trees[1:])) if autograd]
     return "", flags + [f"uses {what}" for what in sorted({w for tree in trees[1:] for w in _unusual(tree, names)})]

@@ -17,6 +17,7 @@ from dl780.check.question import Question
 from dl780.student import wire
 from dl780.student.arrays import Inputs, Value
 from dl780.student.call import Outcome
+from dl780.student.traps import BY_HAND
 
 MEMORY = 2 * 2**30  # a child's own, over what the preloaded process has mapped
 PROCESSES = 512
@@ -201,7 +202,7 @@ def _how(how: str, question: Question, error: Exception) -> str:
     if how == "timed out":
         return f"took longer than {question.seconds:g} s"
     if how == "asked for the engine":
-        return "calls autograd, but this question is to be written by hand"
+        return f"calls autograd{BY_HAND}"
     if how.startswith("killed by"):
         return f"ended the process ({how.removeprefix('killed by ')})"
     return str(error) if isinstance(error, wire.Broken) else "ended the process"

@@ -36,8 +36,15 @@ AUTOGRAD = (
 )
 PRODUCTS = ("matmul", "linear", "einsum", "mm", "addmm", "mv", "bmm", "dot")
 MOST_PRODUCTS = 99  # in one case; who multiplies matrices more often may be differencing
+BY_HAND = ", but this question is to be written by hand"
 ENGINE_ASKED = 97  # exit code of a child that asked for the autograd engine
 _SET_STUB = "_ZN5torch8autograd23set_default_engine_stubEPFRNS0_6EngineEvE"
+
+
+def refusal(autograd: bool, called: str) -> str:
+    """The sentence for a call that a question does not allow, whoever notices it."""
+    what = "calls autograd" if autograd else "uses a library's own version"
+    return f"{what} ({called}){BY_HAND}"
 
 
 class NotAllowed(Exception):
@@ -76,10 +83,8 @@ def out_of_reach(
 
 
 def _trap(name: str, sprung: list[str]) -> Callable[..., None]:
-    what = "calls autograd" if name in AUTOGRAD else "uses a library's own version"
     shown = name.removesuffix(".__init__")
-    shown = "torch.autograd" if "._" in shown else shown
-    sentence = f"{what} ({shown}), but this question is to be written by hand"
+    sentence = refusal(name in AUTOGRAD, "torch.autograd" if "._" in shown else shown)
 
     def trap(*_: object, **__: object) -> None:
         sprung.append(sentence)
@@ -104,7 +109,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name
         if name.endswith(("_backward", "_backward_data", "_make_dual")):
-            sentence = f"calls {name}, a ready-made backward pass, but this question is to be written by hand"
+            sentence = f"calls {name}, a ready-made backward pass{BY_HAND}"
             self.sprung.append(sentence)
             raise NotAllowed(sentence)
         self.calls[name.removeprefix("aten::")] += 1
