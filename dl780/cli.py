@@ -32,13 +32,22 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @command
-def grade(lab: Positional[Lab], paths: Positional[Paths], /, out: Path, jobs: int = 2, seed: int | None = None) -> None:
+def grade(
+    lab: Positional[Lab],
+    paths: Positional[Paths],
+    /,
+    out: Path,
+    jobs: int = 2,
+    seed: int | None = None,
+    dask: str | None = None,
+) -> None:
     """Grade notebooks and .py files, or folders of them.
 
     Args:
         out: folder for gradebook.csv, class.html, results/ and feedback/; a run that was cut off goes on there
         jobs: how many submissions at a time
         seed: master seed; by default a random one, kept in OUT/seed
+        dask: address of a dask.distributed scheduler, whose workers grade instead of this machine
     """
     from dl780.check.registry import load_lab
     from dl780.grade.book import grade as run
@@ -47,9 +56,12 @@ def grade(lab: Positional[Lab], paths: Positional[Paths], /, out: Path, jobs: in
         raise UserError("name at least one notebook or folder to grade")
     if jobs < 1:
         raise UserError(f"--jobs takes a number from 1, not {jobs}")
-    results = run(load_lab(lab), list(paths), out, jobs, seed)
+    results = run(load_lab(lab), list(paths), out, jobs, seed, dask)
     graded = sum(result["status"] == "graded" for result in results)
+    doubts = sum(bool(q["flags"]) for result in results for q in result["questions"].values())
     print(f"{graded} of {len(results)} graded: {out / 'gradebook.csv'}, {out / 'class.html'}, {out / 'feedback'}")
+    if doubts:
+        print(f"{doubts} answers to be looked at: {out / 'review.html'}")
 
 
 @command

@@ -3,9 +3,15 @@
 import os
 from pathlib import Path
 
+from dl780 import UserError
+
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file beside its place, then move it there; half characters are written as escapes."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", errors="backslashreplace")
-    os.replace(part, path)
+    try:
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror}; mend that and run it again") from error

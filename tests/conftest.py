@@ -91,10 +91,11 @@ def grade_below(small: LabQuestions, worker: Worker) -> Callable[..., dict[str, 
             path.write_text(text, encoding="utf-8")
         before = torch.get_default_dtype()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("dl780.grade.book.Worker", Shared)
-            results = grade(small, [folder / "class"], folder / "out", 1, seed)
+            patch.setattr("dl780.grade.pool.Worker", Shared)
+            returned = grade(small, [folder / "class"], folder / "out", 1, seed)
         torch.set_default_dtype(before)
-        return {result["submission"]: result for result in results}
+        files = [folder / "out" / "results" / f"{result['submission']}.json" for result in returned]
+        return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
     return run
 

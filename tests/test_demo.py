@@ -54,7 +54,8 @@ def test_each_of_the_class_gets_what_is_deserved(lab: LabQuestions, tmp_path: Pa
     before = torch.get_default_dtype()
     results = grade(replace(lab, questions=lab.questions | quick), [tmp_path / "class"], tmp_path / "out", 2, 780)
     torch.set_default_dtype(before)
-    found = {result["submission"]: result for result in results}
+    files = [tmp_path / "out" / "results" / f"{result['submission']}.json" for result in results]
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
     assert {name: r["status"] for name, r in found.items() if r["status"] != "graded"} == {"noether": "unreadable"}
     assert found["noether"]["score"] is None

@@ -40,6 +40,7 @@ class Verdict:
     flags: list[str] = field(default_factory=list)
     replay: str = ""  # the line that draws the failing case again
     cases: int = 0
+    code: str = ""  # what a human should look at, where there are flags
 
     @property
     def points(self) -> float:

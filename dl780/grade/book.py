@@ -2,102 +2,66 @@
 
 import csv
 import fcntl
-import hashlib
-import inspect
 import io
 import json
 import os
 import secrets
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-import dl780
 from dl780 import UserError
 from dl780.check.registry import LabQuestions
 from dl780.files import write_whole
 from dl780.grade import feedback
-from dl780.grade.extract import broken
-from dl780.grade.judge import record, verdicts
-from dl780.grade.read import Submission, Unreadable, cells, find
-from dl780.grade.work import Worker
+from dl780.grade.pool import Task, here, on_cluster, stamp
+from dl780.grade.read import Submission, find, take
+from dl780.student import confine
 
 Result = dict[str, Any]
 
 
-def grade(lab: LabQuestions, paths: list[Path], out: Path, jobs: int, seed: int | None) -> list[Result]:
-    """Grade everything below the paths into a folder; what is there already and unchanged is kept."""
+def grade(
+    lab: LabQuestions, paths: list[Path], out: Path, jobs: int, seed: int | None, dask: str | None = None
+) -> list[Result]:
+    """Grade everything below the paths into a folder; what is there already and unchanged is kept.
+
+    `jobs` submissions at a time here, or as many as a dask.distributed cluster has threads at the address `dask`.
+    Returned are the results without what is told of each output: that stands in the files.
+    """
     if sys.platform != "linux":
         raise UserError("grading needs Linux (a student's own checks do not: dl780 in a notebook runs anywhere)")
     submissions = find(paths, leave_out=out)
     with _folder(out):
-        master = _master(out, seed)
-        stamp = _stamp(lab, master)
-        torch.set_num_threads(1)
-        torch.set_default_dtype(torch.float64)
-        results = list(_run(lab, submissions, out, jobs, master, stamp))
-        _write_gradebook(lab, results, out / "gradebook.csv")
-        write_whole(out / "class.html", feedback.class_page(lab, results))
-    return results
+        confine.prctl(confine.PR_SET_DUMPABLE, 0)  # nobody reads the master seed out of this process
+        task = Task(lab, master := _master(out, seed), stamp(lab, master))
+        kept = {s.name: done for s in submissions if (done := _earlier(s, out, task.stamp))}
+        todo = [s for s in submissions if s.name not in kept]
+        graded = on_cluster(dask, task, todo) if dask else here(jobs, task, todo)
+        results = dict(kept)
+        for result, page in tqdm(graded, total=len(submissions), initial=len(kept), unit="submission", desc=lab.name):
+            name = result["submission"]
+            write_whole(out / "feedback" / f"{name}.html", page)
+            write_whole(out / "results" / f"{name}.json", json.dumps(result, indent=1, ensure_ascii=False))
+            results[name] = _brief(result)
+        ordered = [results[s.name] for s in submissions]
+        _write_gradebook(lab, ordered, out / "gradebook.csv")
+        write_whole(out / "class.html", feedback.class_page(lab, ordered))
+        write_whole(out / "review.html", feedback.review_page(lab, ordered))
+        return ordered
 
 
-def _run(
-    lab: LabQuestions, submissions: list[Submission], out: Path, jobs: int, master: bytes, stamp: str
-) -> Iterator[Result]:
-    """The results in the order of the submissions, graded `jobs` at a time, each on a preloaded process of its own."""
-    workers: SimpleQueue[Worker] = SimpleQueue()
-    for _ in range(jobs):
-        workers.put(Worker(lab.opening))
-
-    def one(submission: Submission) -> Result:
-        worker = workers.get()
-        try:
-            return _one(lab, submission, out, worker, master, stamp)
-        finally:
-            workers.put(worker)
-
-    try:
-        with ThreadPoolExecutor(jobs) as pool:
-            yield from tqdm(pool.map(one, submissions), total=len(submissions), unit="submission", desc=lab.name)
-    finally:
-        while not workers.empty():
-            workers.get().close()
-
-
-def _one(lab: LabQuestions, submission: Submission, out: Path, worker: Worker, master: bytes, stamp: str) -> Result:
-    """Grade one submission, or take its result from an earlier run; whatever goes wrong stays in its own row."""
-    path = out / "results" / f"{submission.name}.json"
-    content = _digest(submission.path)
-    done = _earlier(path)
-    if done and done["stamp"] == stamp and done["content"] == content:
-        return done
-    result: Result = dict(submission=submission.name, lab=lab.name, status="graded", score=None, out_of=lab.out_of)
-    result |= dict(questions={}, note="", content=content, stamp=stamp)
-    found = []
-    try:
-        sources = cells(submission.path)
-        if syntax_errors := len(broken(sources)):
-            result["note"] = f"cells with a syntax error: {syntax_errors}"
-        found = list(verdicts(lab, sources, worker, master, content))
-        result["layers"] = worker.held
-        result["questions"] = {verdict.question: record(verdict) for verdict in found}
-        core = [v.points for v in found if not lab.questions[v.question].extra]
-        result["score"] = round(sum(core), 2)
-    except Unreadable as error:
-        result |= dict(status=error.status, note=str(error))
-    except Exception as error:  # a fault of the grader: this row says so, the others go on
-        result |= dict(status="error", note=f"the grader failed: {type(error).__name__}: {error}", questions={})
-    write_whole(out / "feedback" / f"{submission.name}.html", feedback.student_page(lab, result, found))
-    write_whole(path, json.dumps(result, indent=1, ensure_ascii=False))
-    return result
+def _brief(result: Result) -> Result:
+    """What the class's pages need of a result: a fifth of its size, so that thousands fit into memory."""
+    questions = {
+        name: dict(points=q["points"], out_of=q["out_of"], mistake=q["mistake"], flags=q["flags"])
+        for name, q in result["questions"].items()
+    }
+    return {key: value for key, value in result.items() if key not in ("layers", "content")} | dict(questions=questions)
 
 
 def _write_gradebook(lab: LabQuestions, results: list[Result], path: Path) -> None:
@@ -149,26 +113,11 @@ def _master(out: Path, seed: int | None) -> bytes:
     return master
 
 
-def _stamp(lab: LabQuestions, master: bytes) -> str:
-    """What a result depends on beside its submission: package, questions and master seed."""
-    source = inspect.getsource(import_module(lab.module))
-    parts = (dl780.__version__, lab.name, source, hashlib.sha256(master).hexdigest())
-    return f"{dl780.__version__}+{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
-
-
-def _digest(path: Path) -> str:
+def _earlier(submission: Submission, out: Path, stamp: str) -> Result | None:
+    """The result of an earlier run, if it is whole, of the same content, and of the same questions and seed."""
     try:
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
-def _earlier(path: Path) -> Result | None:
-    try:
-        found: Result = json.loads(path.read_text(encoding="utf-8"))
-        return found if {"stamp", "content", "questions"} <= found.keys() and found["status"] != "error" else None
-    except (OSError, ValueError, AttributeError, KeyError):
+        found: Result = json.loads((out / "results" / f"{submission.name}.json").read_text(encoding="utf-8"))
+        same = (found["stamp"], found["content"]) == (stamp, take(submission).digest)
+        return _brief(found) if same and found["status"] != "error" else None
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return None

@@ -38,6 +38,17 @@ def class_page(lab: LabQuestions, results: list[Result]) -> str:
     )
 
 
+def review_page(lab: LabQuestions, results: list[Result]) -> str:
+    """What a human should look at: every answer that earned points and raised a doubt, with its code."""
+    doubts = [
+        (r["submission"], name, q, r["review"].get(name, ""))
+        for r in results
+        for name, q in r["questions"].items()
+        if q["flags"]
+    ]
+    return _template("review").render(lab=lab, doubts=doubts)
+
+
 def _question_row(name: str, graded: list[Result]) -> dict[str, Any]:
     found = [r["questions"][name] for r in graded if name in r["questions"]]
     shares = [q["points"] / q["out_of"] for q in found]

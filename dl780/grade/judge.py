@@ -70,5 +70,6 @@ def _verdict(
     if not work.outcomes:
         return not_run(question, work.error)
     verdict = judge(question, cases, work.outcomes)
-    verdict.flags += flags if verdict.points else []  # a doubt is about points
+    verdict.flags += [*flags, *work.doubts] if verdict.points else []  # a doubt is about points
+    verdict.code = "\n\n".join(statement.source for statement in found)
     return verdict

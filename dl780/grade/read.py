@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,17 @@ class Submission:
 
     name: str
     path: Path
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What was handed in: a submission's bytes, or the status and the sentence that say why there are none."""
+
+    name: str
+    suffix: str
+    raw: bytes = b""
+    digest: str = ""
+    problem: tuple[str, str] | None = None
 
 
 class Unreadable(Exception):
@@ -57,21 +69,29 @@ def find(paths: list[Path], leave_out: Path) -> list[Submission]:
     return [Submission(name, path) for name, path in sorted(found.items())]
 
 
-def cells(path: Path) -> list[str]:
-    """The sources of a submission's code cells. Raises `Unreadable`."""
+def take(submission: Submission) -> Handed:
+    """A submission's bytes, and their SHA-256."""
+    none = partial(Handed, submission.name, (path := submission.path).suffix, b"", "")
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
-            raise Unreadable("unreadable", "this is no file, but a device, a pipe or a folder")
+            return none(("unreadable", "this is no file, but a device, a pipe or a folder"))
         if about.st_size > MOST_BYTES:
-            raise Unreadable("too_large", f"the file is larger than {MOST_BYTES >> 20} MiB")
+            return none(("too_large", f"the file is larger than {MOST_BYTES >> 20} MiB"))
         raw = path.read_bytes()
     except OSError as error:
-        raise Unreadable("unreadable", f"the file cannot be read: {error.strerror}") from error
-    text = _decode(raw)
+        return none(("unreadable", f"the file cannot be read: {error.strerror}"))
+    return Handed(submission.name, path.suffix, raw, hashlib.sha256(raw).hexdigest())
+
+
+def cells(handed: Handed) -> list[str]:
+    """The sources of a submission's code cells. Raises `Unreadable`."""
+    if handed.problem:
+        raise Unreadable(*handed.problem)
+    text = _decode(handed.raw)
     if not text.strip():
         raise Unreadable("empty", "the file is empty")
-    if path.suffix == ".py":
+    if handed.suffix == ".py":
         return re.split(r"(?m)^# ?%%.*$", text)
     if re.search(r"(?m)^(<{7} |>{7} )", text):
         raise Unreadable("unreadable", "the file holds the marks of a merge conflict")

@@ -1,7 +1,9 @@
 """Calls that a question does not allow, found in the extracted code: the trap's counterpart, before anything runs."""
 
 import ast
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from dl780.check.question import Question
 from dl780.student.traps import AUTOGRAD, refusal
@@ -10,6 +12,12 @@ AUTOGRAD_FAMILIES = ("torch.func.", "torch.autograd.")  # all of them, but for w
 HARMLESS = ("torch.autograd.no_grad", "torch.autograd.inference_mode", "torch.autograd.Variable", "torch.func.vmap")
 OPTIMISERS = "torch.optim."
 DOUBTFUL = ("torch.enable_grad", "torch.set_grad_enabled", "torch.inference_mode")
+ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+LARGEST_STEP = 0.01  # of a numerical derivative
 # What no answer needs, and every way around a trap begins with.
 USUAL = {
     *("__future__", "abc", "collections", "contextlib", "copy", "dataclasses", "dl780", "enum", "functools"),
@@ -44,6 +52,7 @@ def scan(question: Question, opening: ast.AST, program: Sequence[ast.AST]) -> tu
         return refusal(_of_autograd(certain[0]), certain[0]), []
     flags = [f"mentions {d}" for d in sorted(used) if d in DOUBTFUL] if autograd else []
     flags += [f"mentions .{a}" for a in sorted(_attributes(trees[1:])) if autograd]
+    flags += ["divides by a small constant, as differencing does"] * (autograd and _divides_by_a_step(trees[1:]))
     return "", flags + [f"uses {what}" for what in sorted({w for tree in trees[1:] for w in _unusual(tree, names)})]
 
 
@@ -58,6 +67,50 @@ def _unusual(tree: ast.AST, names: dict[str, str]) -> Iterator[str]:
             yield node.id
         if isinstance(node, ast.Attribute) and node.attr in REFLECTIVE:
             yield f".{node.attr}"
+
+
+def _divides_by_a_step(trees: Sequence[ast.AST]) -> bool:
+    """Whether something is divided by a constant of the size of a step, or multiplied by the inverse of one."""
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    constants = dict(_constants(nodes))
+    for node in nodes:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mult):
+            factor = _number(node.right, constants)
+            small = isinstance(node.op, ast.Div) and factor and 0 < abs(factor) <= LARGEST_STEP
+            if small or (isinstance(node.op, ast.Mult) and factor and abs(factor) >= 0.5 / LARGEST_STEP):
+                return True
+    return False
+
+
+def _constants(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, float]]:
+    """Names that are given a number, by an assignment or as a default."""
+    for node in nodes:
+        if isinstance(node, ast.Assign) and (number := _number(node.value, {})) is not None:
+            yield from ((target.id, number) for target in node.targets if isinstance(target, ast.Name))
+        if isinstance(node, ast.arguments):
+            placed = [*node.posonlyargs, *node.args]
+            defaults = [*node.defaults[::-1], *node.kw_defaults]
+            names = [*placed[::-1][: len(node.defaults)], *node.kwonlyargs]
+            pairs = zip(names, defaults, strict=True)
+            yield from ((a.arg, number) for a, d in pairs if d and (number := _number(d, {})) is not None)
+
+
+def _number(node: ast.AST, names: dict[str, float]) -> float | None:
+    """The value of an expression of constants, where it is one."""
+    match node:
+        case ast.Constant(value=bool()):
+            return None
+        case ast.Constant(value=int() | float() as value):
+            return float(value)
+        case ast.Name(id=name):
+            return names.get(name)
+        case ast.UnaryOp(operand=operand):
+            return _number(operand, names)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
+            a, b = _number(left, names), _number(right, names)
+            with suppress(ArithmeticError, TypeError):
+                return None if a is None or b is None else float(ARITHMETIC[type(op)](a, b))
+    return None
 
 
 def _of_autograd(dotted: str) -> bool:

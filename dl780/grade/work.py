@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dl780 import UserError
-from dl780.check.cases import Case
+from dl780.check.cases import Case, tensors
 from dl780.check.question import Question
 from dl780.student import wire
 from dl780.student.arrays import Inputs, Value
@@ -22,6 +22,8 @@ from dl780.student.traps import BY_HAND
 MEMORY = 2 * 2**30  # a child's own, over what the preloaded process has mapped
 PROCESSES = 512
 START = 120.0  # seconds for the preloaded process to import torch
+TRIES = 3
+MOST_ANSWERS = 2**28  # bytes that a child may send for one question
 GRACE = 2.0  # seconds between a child's limit and the judge's own
 
 
@@ -48,6 +50,7 @@ class Work:
     failures: list[str] = field(default_factory=list)
     error: str = ""  # why the question could not run at all
     late: bool = False
+    doubts: list[str] = field(default_factory=list)
 
 
 class Worker:
@@ -60,8 +63,22 @@ class Worker:
         self.layers: list[str] = []  # of LAYERS, those around the preloaded process
         self.held: list[str] = []  # of LAYERS, those around its last child
 
-    def ask(self, question: Question, program: Sequence[str], cases: Sequence[Case], tries: int = 2) -> Work:
-        """Run a program in a fresh child on the cases of one question; once more where the preloaded process died."""
+    def ask(self, question: Question, program: Sequence[str], cases: Sequence[Case]) -> Work:
+        """Run a program in a fresh child on the cases of one question.
+
+        Once more, and once again, where the preloaded process died or somebody killed the child: inside its
+        namespaces no student can.
+        """
+        for _ in range(TRIES):
+            work, how = self._ask(question, program, cases)
+            if how not in ("lost", "killed by SIGKILL"):
+                break
+        if how == "lost":
+            work.doubts.append(f"the process that ran it was killed {TRIES} times")
+        work.outcomes += [Outcome(error=work.error)] * bool(work.error and (work.outcomes or work.failures))
+        return work
+
+    def _ask(self, question: Question, program: Sequence[str], cases: Sequence[Case]) -> tuple[Work, str]:
         work = Work()
         with self._child(question.seconds) as (judge, ended):
             deadline = time.monotonic() + question.seconds + GRACE
@@ -69,15 +86,10 @@ class Worker:
                 self._talk(judge, question, program, cases, work, deadline)
             except (wire.Broken, OSError) as error:
                 judge.close()
-                how = ended()
-                if how == "lost" and tries > 1:
-                    return self.ask(question, program, cases, tries - 1)
-                work.late = how == "timed out"
+                work.late = (how := ended()) == "timed out"
                 work.error = _how(how, question, error)
-        if work.error and not work.outcomes and not work.failures:
-            return work
-        work.outcomes += [Outcome(error=work.error)] * bool(work.error)
-        return work
+                return work, how
+        return work, ""
 
     def close(self) -> None:
         """End the preloaded process, and with it every child."""
@@ -99,12 +111,11 @@ class Worker:
     ) -> None:
         """One message with the program, then one with each case, and an answer to each."""
         judge.settimeout(question.seconds + GRACE)
-        adapter = f"{question.adapter.__module__}.{question.adapter.__qualname__}"
         head = dict(
             name=question.name,
             opening=self.opening,
             statements=list(program),
-            adapter=adapter,
+            adapter=question.adapter.__name__,
             outputs=question.outputs,
             not_allowed=list(question.not_allowed),
         )
@@ -118,9 +129,12 @@ class Worker:
             why = f": {work.failures[-1]}" if work.failures else ""
             work.error = "is not callable" if state.get("defined") else f"could not be defined{why}"
             return
+        left = MOST_ANSWERS
         for case in cases:
             wire.send(judge, {}, dict(question.sent_inputs(case)))
-            work.outcomes.append(_outcome(question, *_answer(judge, deadline)))
+            head, values = _answer(judge, deadline, left)
+            left -= sum(tensor.nbytes for value in values.values() for tensor in tensors(value))
+            work.outcomes.append(_outcome(question, head, values))
 
     @contextmanager
     def _child(self, seconds: float) -> Iterator[tuple[socket.socket, Any]]:
@@ -156,6 +170,11 @@ class Worker:
     def _start(self) -> None:
         if self._process and self._process.poll() is None:
             return
+        if not any(self._launch() for _ in range(TRIES)):
+            raise UserError("the worker process did not start: what it printed stands above")
+
+    def _launch(self) -> bool:
+        """Start a preloaded process; False if it ended before it was ready."""
         self.close()
         self._control, theirs = socket.socketpair()
         command = [sys.executable, "-I", "-m", "dl780.student.worker", str(theirs.fileno()), self.opening]
@@ -164,10 +183,11 @@ class Worker:
         )
         theirs.close()
         self._control.settimeout(START)
-        answer = self._control.recv(4096)
-        if not answer:
-            raise UserError("the worker process did not start: what it printed stands above")
-        self.layers = json.loads(answer)
+        answer = b""
+        with suppress(OSError):
+            answer = self._control.recv(4096)
+        self.layers = json.loads(answer or "[]")
+        return bool(answer)
 
 
 def _environment() -> dict[str, str]:
@@ -178,8 +198,8 @@ def _environment() -> dict[str, str]:
     return found | threads | {"MPLBACKEND": "Agg"}
 
 
-def _answer(judge: socket.socket, deadline: float) -> tuple[dict[str, Any], Inputs]:
-    message = wire.receive(judge, deadline)
+def _answer(judge: socket.socket, deadline: float, most: int = MOST_ANSWERS) -> tuple[dict[str, Any], Inputs]:
+    message = wire.receive(judge, deadline, most)
     if message is None:
         raise wire.Broken("ended without an answer")
     return message
@@ -203,6 +223,8 @@ def _how(how: str, question: Question, error: Exception) -> str:
         return f"took longer than {question.seconds:g} s"
     if how == "asked for the engine":
         return f"calls autograd{BY_HAND}"
+    if how == "used too much memory":
+        return f"used more than {MEMORY >> 30} GiB of memory"
     if how.startswith("killed by"):
         return f"ended the process ({how.removeprefix('killed by ')})"
     return str(error) if isinstance(error, wire.Broken) else "ended the process"

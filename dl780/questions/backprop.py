@@ -915,6 +915,7 @@ class _NoTransposes(_WrongTanh):
         return _NoTransposes(self.value.tanh())
 
 
+@cache
 def _products(depth: int) -> int:
     """Products that autograd takes through so many layers: of 1×1 matrices, each of them is two flops."""
     z = z_1 = torch.ones(1, 1, requires_grad=True)

@@ -7,6 +7,7 @@ from _thread import interrupt_main
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pkgutil import resolve_name
 from typing import Any
 
@@ -35,6 +36,8 @@ AUTOGRAD = (
     KERNELS,
 )
 PRODUCTS = ("matmul", "linear", "einsum", "mm", "addmm", "mv", "bmm", "dot")
+CURVED = ("exp", "log", "tanh", "sigmoid", "logsumexp", "softmax", "_softmax", "log_softmax", "_log_softmax", "sqrt")
+CLOSE = 1e-3  # two arguments that differ by less, but do differ, may be the two ends of a step
 MOST_PRODUCTS = 99  # in one case; who multiplies matrices more often may be differencing
 BY_HAND = ", but this question is to be written by hand"
 ENGINE_ASKED = 97  # exit code of a child that asked for the autograd engine
@@ -68,8 +71,7 @@ def out_of_reach(
     originals: list[tuple[Any, str, Any]] = []
     try:
         for name in names:
-            owner_name, _, attribute = name.rpartition(".")
-            owner = None if name == KERNELS else resolve_name(owner_name)
+            owner, attribute = _place(name)
             if hasattr(owner, attribute):
                 originals.append((owner, attribute, getattr(owner, attribute)))
                 setattr(owner, attribute, _trap(name, sprung))
@@ -80,6 +82,13 @@ def out_of_reach(
     finally:
         for owner, attribute, original in originals:
             setattr(owner, attribute, original)
+
+
+@cache
+def _place(name: str) -> tuple[Any, str]:
+    """The object that a dotted name is an attribute of, and the attribute."""
+    owner, _, attribute = name.rpartition(".")
+    return None if name == KERNELS else resolve_name(owner), attribute
 
 
 def _trap(name: str, sprung: list[str]) -> Callable[..., None]:
@@ -100,6 +109,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.sprung = sprung
         self.calls: Counter[str] = Counter()
+        self.before: dict[str, torch.Tensor] = {}  # by operation, the argument of its last call
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -112,18 +122,31 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             sentence = f"calls {name}, a ready-made backward pass{BY_HAND}"
             self.sprung.append(sentence)
             raise NotAllowed(sentence)
-        self.calls[name.removeprefix("aten::")] += 1
+        self.calls[name := name.removeprefix("aten::")] += 1
+        if name in CURVED and isinstance(args[0], torch.Tensor):
+            self.calls["close"] += _close(args[0], self.before.get(name))
+            self.before[name] = args[0].clone()
         result = func(*args, **(kwargs or {}))
         if isinstance(result, torch.Tensor) and result.is_complex():
             self.calls["complex"] += 1
         return result
 
     def doubts(self) -> list[str]:
-        """What differencing looks like: many products, or complex numbers."""
+        """What differencing looks like: many products, a function at two points close together, complex numbers."""
         often = [name for name in PRODUCTS if self.calls[name] > MOST_PRODUCTS]
-        return [f"calls {name} over {MOST_PRODUCTS} times in one case, as differencing does" for name in often] + [
-            "computes with complex numbers, as the complex step does"
-        ] * bool(self.calls["complex"])
+        return (
+            [f"calls {name} over {MOST_PRODUCTS} times in one case, as differencing does" for name in often]
+            + ["takes a function at two points close together, as differencing does"] * bool(self.calls["close"])
+            + ["computes with complex numbers, as the complex step does"] * bool(self.calls["complex"])
+        )
+
+
+def _close(a: torch.Tensor, b: torch.Tensor | None) -> bool:
+    """Whether two tensors nearly agree, but do not."""
+    if b is None or a.shape != b.shape or a.dtype != b.dtype or a.layout != b.layout or not a.numel():
+        return False
+    step, size = (a - b).abs().max().item(), a.abs().max().item()
+    return 0 < step <= CLOSE * size
 
 
 def forbid_engine() -> bool:
@@ -131,13 +154,19 @@ def forbid_engine() -> bool:
 
     A stub in place of libtorch's engine: whatever path leads to it, from Python or not, in this thread or another.
     """
+    if set_stub := engine_setter():
+        set_stub(_stop)
+    return set_stub is not None
+
+
+@cache
+def engine_setter() -> Any:
+    """libtorch's function that sets the engine, or None where a build has none; finding it takes 5 ms."""
     try:
         libtorch = ctypes.CDLL(os.path.join(os.path.dirname(torch.__file__), "lib", "libtorch_cpu.so"))
-        set_stub = getattr(libtorch, _SET_STUB)
+        return getattr(libtorch, _SET_STUB)
     except (OSError, AttributeError):
-        return False
-    set_stub(_stop)
-    return True
+        return None
 
 
 _stop = ctypes.CFUNCTYPE(ctypes.c_void_p)(lambda: os._exit(ENGINE_ASKED))

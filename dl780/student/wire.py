@@ -35,13 +35,15 @@ def send(to: socket.socket, head: dict[str, Any], values: "dict[str, Value | flo
     to.sendall(LENGTHS.pack(len(first), len(body)) + first + body)
 
 
-def receive(source: socket.socket, deadline: float | None = None) -> tuple[dict[str, Any], Inputs] | None:
+def receive(
+    source: socket.socket, deadline: float | None = None, most: int = MOST_BODY
+) -> tuple[dict[str, Any], Inputs] | None:
     """The next message, or None at the end of the stream. Raises `Broken` for anything that is not one."""
     lengths = _exactly(source, LENGTHS.size, deadline, may_end=True)
     if lengths is None:
         return None
     head_size, body_size = LENGTHS.unpack(lengths)
-    if head_size > MOST_HEAD or body_size > MOST_BODY:
+    if head_size > MOST_HEAD or body_size > most:
         raise Broken(f"returned more than {MOST_BODY >> 20} MiB")
     raw = _exactly(source, head_size + body_size, deadline)
     assert raw is not None

@@ -8,7 +8,6 @@ whatever the child has left. The child talks to the judge over the pair alone: a
 import contextlib
 import ctypes
 import gc
-import importlib
 import json
 import os
 import re
@@ -19,20 +18,24 @@ import signal
 import socket
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import dl780
-from dl780.student import confine, wire
+from dl780.student import adapters, confine, wire
+from dl780.student.arrays import Inputs
 from dl780.student.call import attempt, sentence
 from dl780.student.inert import InertLab
 from dl780.student.program import run
-from dl780.student.traps import AUTOGRAD, ENGINE_ASKED, forbid_engine
+from dl780.student.traps import AUTOGRAD, ENGINE_ASKED, engine_setter, forbid_engine
 
 HIDDEN = ("dl780.questions", "dl780.check", "dl780.grade", "dl780.lab", "dl780.release", "dl780.cli", "dl780.bank")
 MOST_FILE = 64 * 2**20
+LOOK = 0.1  # seconds between two looks at the memory of a child and of all that it has forked
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -44,7 +47,7 @@ def main() -> None:
     setattr(dl780, "Lab", InertLab)  # noqa: B010
     sys.meta_path.insert(0, _Hide())
     exec(compile(sys.argv[2], "<opening>", "exec"), {})
-    torch.ones(1).sum().item()
+    _warm_up()
     layers, processes = confine.enter()
     layers += ["autograd engine"] * _engine_can_be_forbidden()
     confine.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -52,6 +55,7 @@ def main() -> None:
     confine.prctl(confine.PR_SET_DUMPABLE, 0)
     gc.freeze()
     _huge_pages()
+    _withdraw()
     control.send(json.dumps(layers).encode())
     while True:
         message, pair, _, _ = socket.recv_fds(control, 4096, 1)
@@ -60,8 +64,27 @@ def main() -> None:
         control.send(_serve(control, pair[0], processes, json.loads(message)).encode())
 
 
+def _warm_up() -> None:
+    """One question from end to end, so that no child has to load or build what all of them need."""
+    engine_setter()
+    inputs: Inputs = {"x": torch.ones(2, 3)}
+    outcome = attempt(lambda x: x @ x.T, adapters.call, inputs, ["y"], AUTOGRAD)
+    for values in (inputs, outcome.outputs):
+        one, other = socket.socketpair()
+        with one, other:
+            wire.send(one, {}, dict(values))
+            wire.receive(other)
+
+
+def _withdraw() -> None:
+    """Take this module and its neighbours out of reach: who imports them from here on patches a copy."""
+    for name in [name for name in sys.modules if name.startswith("dl780.student")]:
+        del sys.modules[name]
+    vars(dl780).pop("student", None)
+
+
 def _serve(control: socket.socket, pair: int, processes: int | None, limits: dict[str, Any]) -> str:
-    """Fork a child for one question and wait for its end: "ended", "killed by SIGSEGV", or "timed out"."""
+    """Fork a child for one question and wait for its end; say how it was, as in "ended" or "killed by SIGSEGV"."""
     scratch = confine.SCRATCH if processes else tempfile.mkdtemp(prefix="dl780-")
     if processes:
         confine.call("unshare", confine.NEWPID)
@@ -75,20 +98,32 @@ def _serve(control: socket.socket, pair: int, processes: int | None, limits: dic
     if processes:
         confine.call("setns", processes, confine.NEWPID)
     try:
-        watched = os.pidfd_open(pid)
-        ended = select.select([watched, control.fileno()], [], [], limits["seconds"])[0]
-        os.close(watched)
+        stopped = _wait(pid, control, limits)
     finally:
-        status = _sweep(pid)
+        status, used = _sweep(pid)
         if not processes:
             shutil.rmtree(scratch, ignore_errors=True)
-    if control.fileno() in ended:
-        return "called off"
-    if not ended:
-        return "timed out"
+    if stopped:
+        return stopped
     if os.WIFSIGNALED(status):
+        if os.WTERMSIG(status) == signal.SIGKILL and used >= limits["seconds"]:
+            return "timed out"  # on more than one thread
         return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
     return "asked for the engine" if os.waitstatus_to_exitcode(status) == ENGINE_ASKED else "ended"
+
+
+def _wait(pid: int, control: socket.socket, limits: dict[str, Any]) -> str:
+    """Wait for a child's own end, or say why it must be stopped."""
+    watched, own, end = os.pidfd_open(pid), _anonymous(os.getpid()), time.monotonic() + limits["seconds"]
+    try:
+        while (left := end - time.monotonic()) > 0:
+            if ready := select.select([watched, control.fileno()], [], [], min(left, LOOK))[0]:
+                return "" if watched in ready else "called off"
+            if sum(max(0, _anonymous(p) - own) for p in _descendants(os.getpid())) > limits["memory"]:
+                return "used too much memory"
+        return "timed out"
+    finally:
+        os.close(watched)
 
 
 def _child(judge: socket.socket, scratch: str, processes: int | None, limits: dict[str, Any]) -> None:
@@ -100,13 +135,9 @@ def _child(judge: socket.socket, scratch: str, processes: int | None, limits: di
     request = wire.receive(judge)
     assert request
     head, _ = request
-    module, _, adapter = head["adapter"].rpartition(".")
-    call = getattr(importlib.import_module(module), adapter)
+    call = getattr(adapters, head["adapter"])
     if AUTOGRAD[0] in head["not_allowed"]:
         forbid_engine()
-    for name in [name for name in sys.modules if name.startswith("dl780.student")]:
-        del sys.modules[name]  # who imports it from here on patches a copy
-    vars(dl780).pop("student", None)
     namespace, failures = run(head["opening"], head["statements"])
     function = namespace.get(head["name"])
     wire.send(judge, {"defined": function is not None, "callable": callable(function), "failures": failures}, {})
@@ -148,9 +179,9 @@ def _confine(scratch: str, limits: dict[str, Any], viewed: bool) -> list[str]:
     return ["limits", *confine.give_up(scratch, viewed)]
 
 
-def _sweep(pid: int) -> int:
-    """Kill the child, its session and every orphan that came back to this process; return the child's status."""
-    status, alive = 0, [pid]
+def _sweep(pid: int) -> tuple[int, float]:
+    """Kill the child, its session and every orphan that came back here; return the child's status and CPU seconds."""
+    status, used, alive = 0, 0.0, [pid]
     while True:
         for group in alive:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -158,16 +189,35 @@ def _sweep(pid: int) -> int:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(group, signal.SIGKILL)
         try:
-            dead, ended = os.waitpid(-1, 0)
+            dead, ended, usage = os.wait4(-1, 0)
         except ChildProcessError:
-            return status
-        status = ended if dead == pid else status
-        alive = _children()
+            return status, used
+        if dead == pid:
+            status, used = ended, usage.ru_utime + usage.ru_stime
+        alive = _children(os.getpid())
 
 
-def _children() -> list[int]:
-    with open(f"/proc/self/task/{os.getpid()}/children") as file:
-        return [int(child) for child in file.read().split()]
+def _children(of: int) -> list[int]:
+    """Living and dead children of every thread of a process."""
+    found: list[int] = []
+    for task in Path(f"/proc/{of}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, task.read_text().split())
+    return found
+
+
+def _descendants(of: int) -> Iterator[int]:
+    for child in _children(of):
+        yield child
+        yield from _descendants(child)
+
+
+def _anonymous(process: int) -> int:
+    """Bytes of memory of its own that a process has touched, what it shares with its parent included."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"RssAnon:\s*(\d+) kB", Path(f"/proc/{process}/status").read_text())
+        return int(found[1]) * 1024 if found else 0
+    return 0
 
 
 def _engine_can_be_forbidden() -> bool:

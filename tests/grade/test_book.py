@@ -4,20 +4,25 @@ import csv
 import fcntl
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import psutil
 import pytest
 
 from dl780 import UserError
 from dl780.check.registry import LabQuestions
-from dl780.grade import book, judge
+from dl780.grade import book, judge, submission
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="grading needs Linux")
 
@@ -140,8 +145,8 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
             raise RuntimeError("a cosmic ray")
         return real(lab, sources, *rest)
 
-    monkeypatch.setattr(book, "verdicts", fails)
-    return lambda: monkeypatch.setattr(book, "verdicts", real)
+    monkeypatch.setattr(submission, "verdicts", fails)
+    return lambda: monkeypatch.setattr(submission, "verdicts", real)
 
 
 def test_a_fault_of_the_grader_is_one_row(grade_all: Grade, right: list[str], ipynb: Notebook, faulty: Any) -> None:
@@ -314,6 +319,66 @@ def test_kill_and_hostile_company_change_nothing(tmp_path: Path, ipynb: Notebook
     for name, questions in lost.items():
         less = [q for q in ("tanh", "relu", "linear_backward", "sgd_step", "products") if found[name][q] != FULL[q]]
         assert less == questions, name
+
+
+def everything(out: Path) -> dict[str, bytes]:
+    """Every file of a run but its lock."""
+    return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file() and p.name != ".lock"}
+
+
+@pytest.mark.slow
+def test_killed_at_random_again_and_again_and_then_run_again(tmp_path: Path, ipynb: Notebook, right: list[str]) -> None:
+    """Kill -9 of judge, preloaded process or child, at random moments: the files are those of a calm run."""
+    (tmp_path / "class").mkdir()
+    for i in range(8):
+        cells = [*right, WRONG] if i % 2 else right
+        (tmp_path / "class" / f"{i}.ipynb").write_text(ipynb(*cells, f"number = {i}"))
+    command = [sys.executable, "-c", RUN, str(tmp_path / "class")]
+    subprocess.run([*command, str(tmp_path / "calm"), "2"], check=True, capture_output=True, timeout=100)
+    chance, killed, out = Random(780), Counter[str](), tmp_path / "cut"
+    for _ in range(6):
+        with subprocess.Popen([*command, str(out), "2"], stderr=subprocess.DEVNULL) as run:
+            judge = psutil.Process(run.pid)
+            end = time.monotonic() + chance.uniform(4, 8)
+            while time.monotonic() < end and run.poll() is None:
+                time.sleep(chance.uniform(0.1, 0.7))
+                with suppress(psutil.Error, IndexError):
+                    name, victim = "outer", chance.choice(judge.children())
+                    for deeper in ("inner", "child"):  # of the preloaded process's namespaces, of a question
+                        if chance.random() < 0.7 and (below := victim.children()):
+                            name, victim = deeper, below[0]
+                    victim.kill()
+                    killed[name] += 1
+            killed["judge"] += run.poll() is None
+            run.kill()
+    subprocess.run([*command, str(out), "2"], check=True, capture_output=True, timeout=100)
+    assert killed["judge"] >= 1
+    assert killed["outer"] + killed["inner"] + killed["child"] >= 3, killed
+    assert everything(out) == everything(tmp_path / "calm")
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_clear_line_and_what_was_graded_is_kept(
+    tmp_path: Path, ipynb: Notebook, right: list[str]
+) -> None:
+    (tmp_path / "class").mkdir()
+    for i in range(9):
+        (tmp_path / "class" / f"{i}.ipynb").write_text(ipynb(*right, f"number = {i}"))
+    (tmp_path / "small").mkdir()
+    full = 'mount -t tmpfs -o size=160k none "$2" && { "$0" -m dl780 grade backprop "$1" --out "$2/out"; code=$?; '
+    full += 'ls "$2/out/results"; exit $code; }'
+    run = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", full, sys.executable, str(tmp_path / "class"), str(tmp_path / "small")],
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    if "unshare" in run.stderr or "mount:" in run.stderr:
+        pytest.skip("this kernel grants no mount to try it on")
+    assert run.returncode == 2, run.stderr
+    last = run.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(r"dl780: cannot write .*: No space left on device; mend that and run it again", last)
+    assert "Traceback" not in run.stderr
+    assert 0 < len(run.stdout.split()) < 9
+    assert ".part" not in run.stdout
 
 
 FULL = {"tanh": "4", "relu": "4", "linear_backward": "10", "sgd_step": "2", "products": "4"}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dl780.check.registry import LabQuestions
 from dl780.grade.extract import broken, extract, statements
+from dl780.grade.read import Submission, take
 from dl780.grade.read import cells as read_cells
 from dl780.student.call import attempt
 
@@ -230,7 +231,7 @@ def test_solutions_in_any_order_behave_as_they_do_in_theirs(
         entries.append({"cell_type": "code", "source": cell.splitlines(keepends=True) if noted else cell})
     path = tmp_path_factory.mktemp("any") / "a.ipynb"
     path.write_text(json.dumps({"cells": entries}))
-    all_statements = statements(read_cells(path))
+    all_statements = statements(read_cells(take(Submission("any", path))))
     original, _ = run_program(TORCH, list(solved.values()))
     for name in data.draw(st.permutations([n for n in lab.questions if n != "train_mlp"]))[:6]:
         question = lab.questions[name]

@@ -129,3 +129,23 @@ def test_a_class_without_a_graded_submission_has_a_page(small: LabQuestions) -> 
     result["questions"] = {}
     assert "0 graded" in class_page(small, [result])
     assert "Not graded" in student_page(small, result, [])
+
+
+def test_what_is_doubtful_is_shown_to_a_human_with_its_code(
+    grade_all: Any, right: list[str], ipynb: Any, tmp_path: Path
+) -> None:
+    doubtful = (
+        "step = 1e-5\n\ndef tanh(a):\n    f = torch.tanh\n    return f(a), (f(a + step) - f(a - step)) / 2 / step"
+    )
+    found = grade_all({"ada.ipynb": ipynb(*right, doubtful), "bea.ipynb": ipynb(*right)})
+    tanh = found["ada"]["questions"]["tanh"]
+    assert tanh["points"] == tanh["out_of"]
+    assert "divides by a small constant, as differencing does" in tanh["flags"]
+    assert "takes a function at two points close together, as differencing does" in tanh["flags"]
+    page = Page(tmp_path / "out" / "review.html")
+    assert "(f(a + step) - f(a - step)) / 2 / step" in page.text
+    assert "step = 1e-5" in page.text
+    assert "as differencing does" in page.text
+    assert [a["href"] for tag, a in page.tags if tag == "a"] == ["feedback/ada.html"]
+    assert found["ada"]["review"].keys() == {"tanh"}
+    assert found["bea"]["review"] == {}

@@ -1,5 +1,7 @@
 """Autograd and libraries in a hand-written answer: refused where it is certain, flagged where it is not."""
 
+from dataclasses import replace
+
 import pytest
 
 from dl780.check.registry import LabQuestions
@@ -98,3 +100,32 @@ def test_what_is_refused_when_grading_is_refused_in_the_notebook(lab: LabQuestio
     """ "Passes locally, fails on the autograder": torch.func.vmap differentiates nothing, and no trap holds it."""
     cell = "def tanh(a):\n    f = torch.func.vmap(torch.tanh)(a)\n    return f, 1 - f**2"
     assert look(lab, "tanh", cell)[0] == ""
+
+
+@pytest.mark.parametrize(
+    "slope",
+    [
+        "(f(x + 1e-5) - f(x)) / 1e-5",
+        "(f(x + 1e-5) - f(x - 1e-5)) / (2 * 1e-5)",
+        "(f(x + H) - f(x - H)) / H / 2",
+        "(f(x + 10**-4) - f(x)) * 1e4",
+        "f(x, step=1e-3) / step",
+        "(lambda eps=1e-6: (f(x + eps) - f(x)) / eps)()",
+        "(lambda *, eps=1e-6: (f(x + eps) - f(x)) / (2.0 * eps))()",
+    ],
+)
+def test_a_division_by_a_step_is_flagged(lab: LabQuestions, slope: str) -> None:
+    cells = ["H = 1e-4", "step = 2e-3", f"def tanh(x):\n    f = torch.tanh\n    H\n    return f(x), {slope}"]
+    assert look(lab, "tanh", *cells) == ("", ["divides by a small constant, as differencing does"])
+
+
+@pytest.mark.parametrize("line", ["x / 2", "x / len(x)", "x * 1e-8", "x + 1e-8", "x / (1 - 0.5)", "x / True", "x / 0"])
+def test_other_divisions_are_not(lab: LabQuestions, line: str) -> None:
+    assert look(lab, "tanh", f"def tanh(x):\n    return x, {line}") == ("", [])
+
+
+def test_a_step_may_be_divided_by_where_autograd_is_allowed(lab: LabQuestions) -> None:
+    question = replace(lab.questions["tanh"], not_allowed=())
+    found = extract("tanh", statements(["def tanh(x):\n    return x, x / 1e-5"]))
+    assert found
+    assert scan(question, parse(lab.opening), [s.node for s in found]) == ("", [])

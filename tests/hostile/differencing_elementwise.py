@@ -1,7 +1,6 @@
 """One central difference gives an elementwise derivative."""
 # question: tanh
 # deserves: 0 or flag
-# known: evaluations of the student's own forward are not counted yet
 
 
 def tanh(a):

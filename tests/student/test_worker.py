@@ -11,9 +11,11 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
+from dl780 import UserError
 from dl780.check.cases import PUBLIC
 from dl780.check.question import Question, Values
 from dl780.check.verdict import Verdict, judge
@@ -220,6 +222,20 @@ def test_memory_has_a_limit(ask: Ask, hog: str) -> None:
     assert sentence(work).startswith(("raised MemoryError", "raised RuntimeError"))
 
 
+def test_memory_is_limited_over_all_processes_of_a_question(ask: Ask) -> None:
+    """Each of them stays below its own limit."""
+    forks = (
+        "for _ in range(8):\n    if os.fork() == 0:\n        x = b'1' * 2**29\n        time.sleep(60)\ntime.sleep(60)"
+    )
+    work = ask(double(forks))
+    assert (work.late, sentence(work), points(work)) == (False, "used more than 2 GiB of memory", 0)
+
+
+def test_memory_that_is_shared_with_the_preloaded_process_is_not_counted(ask: Ask) -> None:
+    idle = "for _ in range(40):\n    if os.fork() == 0: time.sleep(60)\ntime.sleep(0.5)"
+    assert points(ask(double(idle))) == 3
+
+
 def test_a_file_has_a_limit(ask: Ask) -> None:
     work = ask(double("with open('big', 'wb') as file:\n    for _ in range(1024): file.write(bytes(2**20))"))
     assert sentence(work).startswith("raised OSError: [Errno 27] File too large")
@@ -230,6 +246,18 @@ def test_a_return_value_has_a_limit(ask: Ask) -> None:
     work = ask("def double(x):\n    return torch.zeros(2**25 + 1, dtype=torch.float64)")
     assert points(work) == 0
     assert sentence(work) == "returned more than 256 MiB"
+
+
+def test_all_return_values_of_a_question_have_a_limit_together(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dl780.grade.work.MOST_ANSWERS", 2**20)
+    work = ask("def double(x):\n    return torch.zeros(2**16, dtype=torch.float64)")
+    assert [bool(outcome.error) for outcome in work.outcomes] == [False, True]
+
+
+def test_processor_time_on_several_threads_is_limited(ask: Ask) -> None:
+    spin = "torch.set_num_threads(4)\nx = torch.ones(2000, 2000)\nwhile True: x @ x"
+    work = ask(double(spin), question=replace(DOUBLE, seconds=3))
+    assert (work.late, points(work)) == (True, 0)
 
 
 # --- code that ends, breaks or outlives its process ------------------------------------------------------------------
@@ -378,6 +406,39 @@ def test_one_that_dies_during_a_question_costs_that_question_alone(ask: Ask, wor
     work = ask(double("time.sleep(10)"))
     killer.join()
     assert (bool(work.error), points(work)) == (True, 0)
+
+
+def test_a_child_that_somebody_kills_is_asked_again(ask: Ask, worker: Worker) -> None:
+    """In its own namespace a child cannot be killed from inside: whoever did it, the student did not."""
+    assert points(ask(RIGHT)) == 3
+    if not worker.layers:
+        pytest.skip("without namespaces a student may have done it")
+    victims: list[int] = []
+
+    def kill() -> None:
+        inner = psutil.Process(preloaded(worker).pid).children()[0]
+        for child in inner.children():
+            victims.append(child.pid)
+            child.kill()
+
+    killer = threading.Timer(0.5, kill)
+    killer.start()
+    work = ask(double("time.sleep(0.3)"))
+    killer.join()
+    assert len(victims) == 1
+    assert points(work) == 3
+
+
+def test_who_is_killed_again_and_again_is_looked_at(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_ask", lambda *_: (Work(error="ended the process"), "lost"))
+    work = worker.ask(DOUBLE, [RIGHT], CASES)
+    assert (work.error, work.doubts) == ("ended the process", ["the process that ran it was killed 3 times"])
+
+
+def test_a_preloaded_process_that_does_not_start_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dl780.grade.work.sys.executable", "/bin/true")
+    with pytest.raises(UserError, match="did not start"):
+        Worker(OPENING).ask(DOUBLE, [RIGHT], CASES)
 
 
 def test_a_preloaded_process_that_is_killed_leaves_no_folder(ask: Ask, worker: Worker) -> None:
