@@ -79,12 +79,12 @@ def missing(name: str) -> str:
 
 
 def table() -> list[str]:
-    """The lines of `dl780 data list`: name, what is found, what stands in for it, what there is to fetch."""
-    rows = [("name", "found", "else", "to fetch")]
+    """The lines of `dl780 data list`: name, train + test, what is found, what stands in, what there is to fetch."""
+    rows = [("name", "pictures", "found", "else", "to fetch")]
     for name, row in SETS.items():
         found = str(find(name) or "-") if row.places else "always" if row.embedded else "by its path"
         other = "-" if row.embedded == name else row.embedded or "an error"
-        rows.append((name, found, other, f"{row.bytes / 1e6:,.1f} MB" if row.files else "-"))
+        rows.append((name, row.pictures, found, other, f"{row.bytes / 1e6:,.1f} MB" if row.files else "-"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -93,10 +93,8 @@ def reasons(name: str) -> list[str]:
     """The lines of `dl780 data where`: each place that is looked at, and what is taken."""
     found = find(name)
     looked = places(name)
-    lines = [
-        f"{path}: {'found' if path == found else 'nothing'}"
-        for path in looked[: looked.index(found) + 1 if found else None]
-    ]
+    until = looked.index(found) + 1 if found else len(looked)
+    lines = [f"{path}: {'found' if path == found else 'nothing'}" for path in looked[:until]]
     load(name, say=lines.append)
     return lines
 

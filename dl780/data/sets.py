@@ -20,6 +20,7 @@ class DataSet:
     """A row. An embedded set has no `places`; a set without `embedded` has no stand-in."""
 
     title: str
+    pictures: str = ""  # of train, with those that validate, and of test
     classes: tuple[str, ...] = ()
     embedded: str = ""  # what `auto` takes where the set itself is not found
     places: tuple[str, ...] = ()  # below $DL780_DATA and ./data, the first of them is where `get` and `import` write
@@ -36,9 +37,10 @@ class DataSet:
 
 
 SETS = {
-    "digits": DataSet("handwritten digits 8×8", embedded="digits"),
+    "digits": DataSet("handwritten digits 8×8", "1,442 + 355", embedded="digits"),
     "mnist": DataSet(
         "MNIST",
+        "60,000 + 10,000",
         classes=tuple("0123456789"),
         embedded="mnist-5k",
         places=("MNIST/raw", "mnist", "MNIST"),
@@ -62,6 +64,7 @@ SETS = {
     ),
     "fashion-mnist": DataSet(
         "Fashion-MNIST",
+        "60,000 + 10,000",
         classes=(
             *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
             *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -89,14 +92,15 @@ SETS = {
     ),
     "cifar10": DataSet(
         "CIFAR-10",
+        "50,000 + 10,000",
         classes=cifar.CLASSES,
         embedded="shapes",
         places=("cifar-10-batches-py", "cifar10", "cifar-10-batches-bin"),
         mirrors=("https://www.cs.toronto.edu/~kriz/",),
         files=(Remote("cifar-10-python.tar.gz", 170_498_071, "c58f30108f718f92721af3b95e74349a"),),
     ),
-    "imagefolder": DataSet("any pictures in train/<class>/, named by their path"),
-    "shapes": DataSet("coloured shapes with captions", embedded="shapes"),
+    "imagefolder": DataSet("image folder", "any"),
+    "shapes": DataSet("coloured shapes with captions", "9,000 + 2,000", embedded="shapes"),
 }
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dl780.data.dataset import Split
 
+Edge = Callable[[Tensor, Tensor], Tensor]
 SIDE = 32
 SHAPES = ("circle", "square", "triangle", "cross", "ring", "star")
 COLOURS: dict[str, tuple[float, float, float]] = {
@@ -171,9 +172,7 @@ def _star(u: Tensor, v: Tensor, outer: float = 1.12, inner: float = 0.46) -> Ten
     return (y * -dx + x * dy) / hypot(dx, dy)
 
 
-EDGES: dict[
-    str, Callable[[Tensor, Tensor], Tensor]
-] = {  # signed distance to the edge, for a radius of 1; negative inside
+EDGES: dict[str, Edge] = {  # signed distance to the edge, for a radius of 1; negative inside
     "circle": lambda u, v: (u.square() + v.square()).sqrt() - 1,
     "square": lambda u, v: torch.maximum(u.abs(), v.abs()) - 0.86,
     "triangle": _triangle,
