@@ -79,7 +79,7 @@ def test_data_knows_nothing_of_who_uses_it(path: Path) -> None:
 
 def test_importing_data_loads_no_library_of_pictures() -> None:
     loaded = loaded_after("import dl780.data")
-    assert not loaded & {"torchvision", "sklearn", "mlxtend", "PIL", "tqdm", "safetensors"}
+    assert not loaded & {"torchvision", "sklearn", "mlxtend", "PIL", "safetensors"}
     assert not {name for name in loaded if name.startswith(("dl780.check", "dl780.grade", "dl780.questions"))}
 
 
