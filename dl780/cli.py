@@ -1,11 +1,11 @@
 """The commands, each a thin function over the module that does the work."""
 
-import functools
 import io
 import re
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated
 
@@ -15,20 +15,26 @@ from tyro.conf import Positional, arg
 from dl780 import UserError
 
 app = tyro.extras.SubcommandApp()
+data = tyro.extras.SubcommandApp()
+app.command(data, name="data", help="Data sets: what is here, which would be used, how to bring one.")
 Lab = Annotated[str, arg(metavar="LAB", help="the lab's name, such as backprop")]
 Labs = Annotated[tuple[str, ...], arg(metavar="[LAB ...]", help="labs to release; all of them where none is named")]
+Name = Annotated[str, arg(metavar="NAME", help="a data set, as `dl780 data list` names it")]
+Folder = Annotated[Path, arg(metavar="PATH", help="a folder that holds it, such as a Debian package's")]
 Paths = Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="submissions, or folders that hold them")]
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
+def command(
+    function: Callable[..., None], within: tyro.extras.SubcommandApp = app, name: str | None = None
+) -> Callable[..., None]:
     """Register a command; what it writes to standard error is not the parser's."""
 
-    @functools.wraps(function)
+    @wraps(function)
     def run(*args: object, **options: object) -> None:
         with redirect_stderr(sys.__stderr__):
             function(*args, **options)
 
-    return app.command(run)
+    return within.command(name=name or function.__name__)(run)
 
 
 @command
@@ -115,6 +121,40 @@ def doctor() -> None:
     worker.close()
     for layer in LAYERS:
         print(f"{'✓' if layer in worker.held else '✗'} {layer}")
+
+
+@partial(command, within=data, name="list")
+def list_data() -> None:
+    """List the data sets: what is found of each, and what stands in for it elsewhere."""
+    from dl780.data.resolve import table
+
+    print("\n".join(table()))
+
+
+@partial(command, within=data)
+def where(name: Positional[Name], /) -> None:
+    """Say which files `--data auto` takes for a data set, and why."""
+    from dl780.data.resolve import reasons
+
+    print("\n".join(reasons(name)))
+
+
+@partial(command, within=data)
+def get(name: Positional[Name], /) -> None:
+    """Fetch a data set, its size said first; what was cut off goes on, and every sum is checked."""
+    from dl780.data.get import get as fetch
+    from dl780.data.resolve import load
+
+    load(name, fetch(name))
+
+
+@partial(command, within=data, name="import")
+def import_data(name: Positional[Name], path: Positional[Folder], /) -> None:
+    """Take a data set's files from a folder, check them, and put them unzipped where they are looked for."""
+    from dl780.data.get import bring
+    from dl780.data.resolve import load
+
+    load(name, bring(name, path))
 
 
 def main() -> None:

@@ -72,9 +72,20 @@ def test_the_check_knows_neither_grader_nor_questions(path: Path) -> None:
     assert parts_imported_by(path) <= {"check", "student"}
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "data").glob("*.py")), ids=lambda path: path.stem)
+def test_data_knows_nothing_of_who_uses_it(path: Path) -> None:
+    assert parts_imported_by(path) <= {"data", "files"}
+
+
+def test_importing_data_loads_no_library_of_pictures() -> None:
+    loaded = loaded_after("import dl780.data")
+    assert not loaded & {"torchvision", "sklearn", "mlxtend", "PIL", "safetensors"}
+    assert not {name for name in loaded if name.startswith(("dl780.check", "dl780.grade", "dl780.questions"))}
+
+
 @pytest.mark.parametrize("path", sorted((PACKAGE / "questions").glob("*.py")), ids=lambda path: path.stem)
-def test_questions_know_the_check_alone(path: Path) -> None:
-    assert parts_imported_by(path) <= {"check", "student", "questions"}
+def test_questions_know_the_check_and_data_alone(path: Path) -> None:
+    assert parts_imported_by(path) <= {"check", "student", "questions", "data"}
 
 
 def test_the_scan_above_sees_imports_of_every_kind(tmp_path: Path) -> None:

@@ -33,7 +33,10 @@ from dl780.student.inert import InertLab
 from dl780.student.program import run
 from dl780.student.traps import AUTOGRAD, ENGINE_ASKED, engine_setter, forbid_engine
 
-HIDDEN = ("dl780.questions", "dl780.check", "dl780.grade", "dl780.lab", "dl780.release", "dl780.cli", "dl780.bank")
+HIDDEN = (
+    *("dl780.questions", "dl780.check", "dl780.grade", "dl780.lab", "dl780.release", "dl780.cli", "dl780.bank"),
+    "dl780.data",
+)
 MOST_FILE = 64 * 2**20
 LOOK = 0.1  # seconds between two looks at the memory of a child and of all that it has forked
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36

@@ -318,7 +318,14 @@ def test_a_process_works_in_an_empty_folder_that_is_gone_afterwards(ask: Ask, th
 
 
 def test_what_holds_answers_is_not_there(ask: Ask) -> None:
-    for module in ("dl780.questions.backprop", "dl780.check.question", "dl780.grade.work", "dl780.lab", "dl780.bank"):
+    for module in (
+        "dl780.questions.backprop",
+        "dl780.check.question",
+        "dl780.grade.work",
+        "dl780.lab",
+        "dl780.bank",
+        "dl780.data",
+    ):
         work = ask(double(f"import {module}"))
         assert sentence(work).startswith("raised ModuleNotFoundError: No module named 'dl780.")
         assert points(work) == 0
