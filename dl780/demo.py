@@ -174,11 +174,10 @@ def _found(result: Result) -> str:
         return f"{result['status'].replace('_', ' ')}: {result['note']}"
     lost = {n: q for n, q in result["questions"].items() if q["points"] < q["out_of"]}
     if len(lost) == len(result["questions"]):
-        return f"{_first_message(next(iter(lost.values())))}: all {len(lost)} questions"
-    told = [f"{name}: {q['mistake'] or _first_message(q)}" for name, q in lost.items()]
+        return f"{_short(next(iter(lost.values()))["message"])}: all {len(lost)} questions"
+    told = [f"{name}: {q['mistake'] or _short(q["message"])}" for name, q in lost.items()]
     return f"\n{'':25}".join(told) or "all right"
 
 
-def _first_message(question: Any) -> str:
-    message: str = next(o["message"] for o in question["outputs"].values() if not o["ok"])
+def _short(message: str) -> str:
     return message if len(message) < 100 else message[:97] + "…"

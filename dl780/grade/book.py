@@ -31,7 +31,7 @@ def grade(
     """Grade everything below the paths into a folder; what is there already and unchanged is kept.
 
     `jobs` submissions at a time here, or as many as a dask.distributed cluster has threads at the address `dask`.
-    Returned are the results without what is told of each output: that stands in the files.
+    Returned are the results with the first message of each question: all of them stand in the files.
     """
     if sys.platform != "linux":
         raise UserError("grading needs Linux (a student's own checks do not: dl780 in a notebook runs anywhere)")
@@ -58,7 +58,8 @@ def grade(
 def _brief(result: Result) -> Result:
     """What the class's pages need of a result: a fifth of its size, so that thousands fit into memory."""
     questions = {
-        name: dict(points=q["points"], out_of=q["out_of"], mistake=q["mistake"], flags=q["flags"])
+        name: {key: q[key] for key in ("points", "out_of", "mistake", "flags")}
+        | {"message": next((o["message"] for o in q["outputs"].values() if not o["ok"]), "")}
         for name, q in result["questions"].items()
     }
     return {key: value for key, value in result.items() if key not in ("layers", "content")} | dict(questions=questions)
