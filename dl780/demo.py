@@ -174,8 +174,8 @@ def _found(result: Result) -> str:
         return f"{result['status'].replace('_', ' ')}: {result['note']}"
     lost = {n: q for n, q in result["questions"].items() if q["points"] < q["out_of"]}
     if len(lost) == len(result["questions"]):
-        return f"{_short(next(iter(lost.values()))["message"])}: all {len(lost)} questions"
-    told = [f"{name}: {q['mistake'] or _short(q["message"])}" for name, q in lost.items()]
+        return f"{_short(next(iter(lost.values()))['message'])}: all {len(lost)} questions"
+    told = [f"{name}: {q['mistake'] or _short(q['message'])}" for name, q in lost.items()]
     return f"\n{'':25}".join(told) or "all right"
 
 
