@@ -1,26 +1,32 @@
 """The commands, each a thin function over the module that does the work."""
 
 import io
+import json
 import re
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional, arg
 
 from dl780 import UserError
+from dl780.train.recipes import RECIPES, Recipe
 
 app = tyro.extras.SubcommandApp()
 data = tyro.extras.SubcommandApp()
 app.command(data, name="data", help="Data sets: what is here, which would be used, how to bring one.")
+training = tyro.extras.SubcommandApp()
+app.command(training, name="train", help="Train a network of the lecture from its recipe.")
 Lab = Annotated[str, arg(metavar="LAB", help="the lab's name, such as backprop")]
 Labs = Annotated[tuple[str, ...], arg(metavar="[LAB ...]", help="labs to release; all of them where none is named")]
 Name = Annotated[str, arg(metavar="NAME", help="a data set, as `dl780 data list` names it")]
 Folder = Annotated[Path, arg(metavar="PATH", help="a folder that holds it, such as a Debian package's")]
+Run = Annotated[Path, arg(metavar="RUN", help="the folder of a run, such as one under runs/")]
+Runs = Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]", help="runs, or folders of runs; runs/ by default")]
 Paths = Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="submissions, or folders that hold them")]
 
 
@@ -155,6 +161,51 @@ def import_data(name: Positional[Name], path: Positional[Folder], /) -> None:
     from dl780.data.resolve import load
 
     load(name, bring(name, path))
+
+
+def _train_as(kind: type[Recipe]) -> Callable[..., None]:
+    """The command of one recipe, whose options are its settings."""
+
+    def run(recipe: Recipe) -> None:
+        from dl780.train.loop import train
+
+        train(recipe)
+
+    run.__doc__ = kind.__doc__
+    run.__annotations__["recipe"] = Annotated[kind, arg(name="")]
+    return run
+
+
+for recipe_name, recipe_kind in RECIPES.items():
+    command(_train_as(recipe_kind), training, recipe_name)
+
+
+@partial(command, name="eval")
+def evaluate(
+    run: Positional[Run], /, data: str | None = None, which: Literal["last", "best"] = "last", device: str = "auto"
+) -> None:
+    """Measure a trained model on the test set, or on that of another source.
+
+    Args:
+        data: another place of its data set: auto, embedded, or a path
+        which: the last checkpoint, or the best on the validation set
+        device: auto, cpu, cuda, mps …
+    """
+    from dl780.train.loop import evaluate as measure
+
+    name, metrics = measure(run, data, which, device)
+    print(json.dumps(dict(run=str(run), checkpoint=which, data=name, metrics=metrics)))
+
+
+@command
+def runs(folders: Positional[Runs] = (), /) -> None:
+    """List finished runs, those on the same data in one table to compare."""
+    from dl780.train.run import compare, results
+
+    found = results(folders or (Path("runs"),))
+    if not found:
+        raise UserError("no finished run below runs/: dl780 train lenet makes one")
+    print(compare(found))
 
 
 def main() -> None:

@@ -1,0 +1,43 @@
+"""The networks of the lecture, one file each.
+
+>>> from dl780.models import get_model, list_models
+>>> lenet = get_model("lenet5")
+>>> sum(p.numel() for p in lenet.parameters())
+61706
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from dl780 import UserError
+from dl780.models.autoencoder import autoencoder
+from dl780.models.lenet import lenet5, lenet5_1998
+from dl780.models.mlp import mlp
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "autoencoder": autoencoder,
+    "lenet5": lenet5,
+    "lenet5_1998": lenet5_1998,
+    "mlp": mlp,
+}
+
+
+def list_models() -> list[str]:
+    """Every name that `get_model` takes."""
+    return sorted(MODELS)
+
+
+def get_model(name: str, seed: int | None = None, **options: Any) -> nn.Module:
+    """A network with random weights: those of a seed, the same each time, where one is given.
+
+    The random state of torch is the caller's afterwards. Raises `UserError` for an unknown name.
+    """
+    if name not in MODELS:
+        raise UserError(f"there is no model {name!r}; there are: {', '.join(list_models())}")
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        return MODELS[name](**options)

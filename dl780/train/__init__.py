@@ -1,0 +1,1 @@
+"""One loop for every supervised model: recipes, tasks, checkpoints, logs."""
