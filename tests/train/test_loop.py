@@ -126,7 +126,7 @@ def test_killed_in_an_epoch_and_resumed_is_never_killed(tmp_path: Path, precisio
 
 @pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
-    """In float64, without dropout, augmentation or batch norm; each process takes its half of every batch, odd ones too."""
+    """In float64, without dropout, augmentation or batch norm; each process takes its share of every batch."""
     of_run = ["--dataset", "digits", "--data", "embedded", "--hidden", "16", "--steps", "20", "--batch", "129"]
     settings = [*of_run, "--precision", "fp64", "--threads", "1"]
     one = [sys.executable, "-m", "dl780", "train", "mlp", *settings, "--out", str(tmp_path / "one")]
