@@ -63,15 +63,27 @@ def attempt(
 
 
 def unpack(returned: object, names: Sequence[str]) -> Sequence[Any]:
-    """The returned values, one for each name; a single output is the returned value itself."""
+    """The returned values, one for each name, by order or as a dict; a single output is the returned value itself."""
     if len(names) == 1:
         return [returned]
+    if isinstance(returned, dict):
+        return _by_name(returned, names)
     if not isinstance(returned, list | tuple):
         kind = "nothing (None)" if returned is None else f"one {type(returned).__name__}"
         raise WrongOutputs(f"returned {kind}, where {len(names)} values are expected: {', '.join(names)}")
     if len(returned) != len(names):
         raise WrongOutputs(f"returned {len(returned)} values, where {len(names)} are expected: {', '.join(names)}")
     return returned
+
+
+def _by_name(returned: dict[Any, Any], names: Sequence[str]) -> Sequence[Any]:
+    if missing := [name for name in names if name not in returned]:
+        raise WrongOutputs(f"returned a dict without {', '.join(missing)}")
+    if others := [str(name) for name in returned if name not in names]:
+        raise WrongOutputs(
+            f"returned a dict with {', '.join(others)[:100]}, where only {', '.join(names)} are expected"
+        )
+    return [returned[name] for name in names]
 
 
 def sentence(error: BaseException, question: str) -> str:

@@ -5,15 +5,22 @@ import os
 import threading
 from _thread import interrupt_main
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from fnmatch import fnmatchcase
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-KERNELS = "aten::*_backward"  # what autograd itself calls, watched at dispatch
+# Operations watched at dispatch, by pattern, under whatever name they are called.
+KERNELS = "aten::*_backward"  # what autograd itself calls
+CONVOLUTIONS = "aten::*conv*"
+TRANSPOSED_CONVOLUTIONS = "aten::conv_transpose*"
+UNPOOLING = "aten::max_unpool*"
+BATCH_NORMS = "aten::*batch_norm*"
+TRANSPOSES = ("aten::t", "aten::*transpose*", "aten::permute", "aten::numpy_T", "aten::m[TH]", "aten::adjoint")
 AUTOGRAD = (
     "torch.Tensor.backward",
     *(f"torch.autograd.{name}" for name in ("backward", "grad")),
@@ -59,7 +66,7 @@ class TooSlow(Exception):
 def out_of_reach(
     names: Collection[str], sprung: list[str] | None = None, doubts: list[str] | None = None
 ) -> Iterator[None]:
-    """Within the block, calling any of the dotted `names` raises `NotAllowed`; all is put back after it.
+    """Within the block, calling any of `names`, dotted or a pattern, raises `NotAllowed`; all is put back after it.
 
     Each sentence is also added to `sprung`, since torch or a student may catch what is raised; what is not certain
     is added to `doubts`.
@@ -67,13 +74,14 @@ def out_of_reach(
     sprung = [] if sprung is None else sprung
     originals: list[tuple[Any, str, Any]] = []
     try:
-        for name in names:
+        for name in (name for name in names if not name.startswith("aten::")):
             owner_name, _, attribute = name.rpartition(".")
-            owner = None if name == KERNELS else resolve_name(owner_name)
+            owner = resolve_name(owner_name)
             if hasattr(owner, attribute):
                 originals.append((owner, attribute, getattr(owner, attribute)))
                 setattr(owner, attribute, _trap(name, sprung))
-        with torch.inference_mode(AUTOGRAD[0] in names), _Watch(sprung) if KERNELS in names else nullcontext() as watch:
+        watched = [name for name in names if name.startswith("aten::")]
+        with torch.inference_mode(AUTOGRAD[0] in names), _Watch(sprung, watched) if watched else nullcontext() as watch:
             yield
         if watch and doubts is not None:
             doubts += watch.doubts()
@@ -94,11 +102,11 @@ def _trap(name: str, sprung: list[str]) -> Callable[..., None]:
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Every operation passes here; one that is a piece of somebody's backward pass raises."""
+    """Every operation passes here; one that is a piece of somebody's backward pass, or matches a pattern, raises."""
 
-    def __init__(self, sprung: list[str]) -> None:
+    def __init__(self, sprung: list[str], patterns: Sequence[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.sprung = sprung
+        self.sprung, self.patterns = sprung, [pattern for pattern in patterns if pattern != KERNELS]
         self.calls: Counter[str] = Counter()
 
     @classmethod
@@ -107,16 +115,20 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name
+        name = _name(func, args)
         if name.endswith(("_backward", "_backward_data", "_make_dual")):
-            sentence = f"calls {name}, a ready-made backward pass{BY_HAND}"
-            self.sprung.append(sentence)
-            raise NotAllowed(sentence)
+            self._refuse(f"calls {name}, a ready-made backward pass{BY_HAND}")
+        if any(fnmatchcase(name, pattern) for pattern in self.patterns):
+            self._refuse(refusal(False, name))
         self.calls[name.removeprefix("aten::")] += 1
         result = func(*args, **(kwargs or {}))
         if isinstance(result, torch.Tensor) and result.is_complex():
             self.calls["complex"] += 1
         return result
+
+    def _refuse(self, sentence: str) -> NoReturn:
+        self.sprung.append(sentence)
+        raise NotAllowed(sentence)
 
     def doubts(self) -> list[str]:
         """What differencing looks like: many products, or complex numbers."""
@@ -124,6 +136,12 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return [f"calls {name} over {MOST_PRODUCTS} times in one case, as differencing does" for name in often] + [
             "computes with complex numbers, as the complex step does"
         ] * bool(self.calls["complex"])
+
+
+def _name(func: Any, args: Any) -> str:
+    """The name of an operation; a convolution that is told to be transposed goes by that name."""
+    name: str = func._schema.name
+    return "aten::conv_transpose" if name.endswith("::convolution") and args[6] else name
 
 
 def forbid_engine() -> bool:
