@@ -78,7 +78,7 @@ class Judge:
         outcomes = list[Outcome]()
         for case in self.cases:
             inputs = q.sent_inputs(case)
-            outcomes.append(attempt(namespace[q.name], q.adapter, inputs, q.outputs, q.not_allowed))
+            outcomes.append(attempt(namespace[q.name], q.adapter, inputs, q.outputs, q.not_allowed, q.name, q.products))
             if outcomes[-1].error:
                 return False
         verdict = judge(q, self.cases, outcomes, self.key)

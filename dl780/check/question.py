@@ -13,7 +13,7 @@ from torch import Tensor
 from dl780.check.cases import Case, Draw, seed_for, tensors
 from dl780.student.adapters import call
 from dl780.student.arrays import Inputs, Value
-from dl780.student.traps import AUTOGRAD
+from dl780.student.traps import AUTOGRAD, MOST_PRODUCTS
 
 Function = Callable[..., Any]
 Answers = dict[str, Value]
@@ -48,6 +48,7 @@ class Question:
     large: dict[str, Any] | None = None  # a case too large for numerical differencing
     adapter: Function = call
     not_allowed: tuple[str, ...] = AUTOGRAD
+    products: int = MOST_PRODUCTS  # what a slow but honest answer may take in one case; more are flagged
     rtol: float = 2e-5
     atol: float = 2e-5  # times the largest entry of the output
     seconds: float = 10

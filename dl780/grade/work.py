@@ -107,6 +107,7 @@ class Worker:
             adapter=adapter,
             outputs=question.outputs,
             not_allowed=list(question.not_allowed),
+            products=question.products,
         )
         confined, _ = _answer(judge, deadline)  # the child says so before it is given any code
         self.held = [*self.layers, *map(str, confined["layers"])]

@@ -41,6 +41,7 @@ lab = Lab("convnets")
 """
 WRITTEN = {"why_share": 4.0, "why_flip": 4.0, "why_shortcut": 4.0}
 BACKWARD = (*AUTOGRAD, TRANSPOSED_CONVOLUTIONS)  # F.conv2d is allowed; its adjoint would be the answer
+LOOPS = 9_999  # products of a loop over examples, channels or places; differencing takes several times as many
 NEAR = 2e-5  # to a kink or a tie: float32 might see it on the other side
 
 
@@ -117,14 +118,14 @@ conv1d_backward = Gradients(
     of=_conv1d,
     draw=lambda d, k, m: dict(z=d.normal(m + k - 1), w=d.normal(k)),
     edges=(dict(k=1), dict(m=1)),
-    large=dict(k=5, m=30_011),  # a matrix of this size does not fit in memory
+    large=dict(k=5, m=99_991),  # a matrix of this size does not fit in memory
     points=(4, 4),
     slide="Computing gradients in convolutional networks",
     difficulty=2,
     minutes=15,
     seconds=30,
     not_allowed=BACKWARD,
-    needs=(),
+    products=200_000,  # one by one: a product a window
     hints=(
         "Sᵀ pads G with zeros, k - 1 in all on each side once the flipped filter is to slide over every place.",
         "w_j meets z_{i+j} at every place i of the output: its gradient is a convolution, too, of z with G.",
@@ -194,6 +195,7 @@ conv2d_forward = Values(
     minutes=20,
     seconds=30,
     not_allowed=(*AUTOGRAD, CONVOLUTIONS),
+    products=LOOPS,
     hints=(
         "Pad first; then there are (H + 2p - k_H) // s + 1 rows, and row i begins at row s i of what is padded.",
         "Loop over the places of the filter, not of the image: Z[:, :, u::s, v::s], cut to the output's size, times "
@@ -275,6 +277,7 @@ conv2d_backward = Gradients(
     minutes=30,
     seconds=30,
     not_allowed=BACKWARD,
+    products=LOOPS,
     needs=("conv2d_forward", "conv1d_backward"),
     hints=(
         "Take the forward pass as a sum over the filter's places (u, v), each a linear layer between channels: "
@@ -391,6 +394,7 @@ max_pool_backward = Gradients(
     minutes=20,
     seconds=30,
     not_allowed=(*AUTOGRAD, UNPOOLING),
+    products=LOOPS,
     needs=("conv2d_forward",),
     hints=(
         "Where the window's maximum is, the slope is 1; elsewhere 0. All of G[n, c, i, j] goes to one entry.",
@@ -537,6 +541,7 @@ residual_block_backward = Gradients(
     minutes=15,
     seconds=30,
     not_allowed=BACKWARD,
+    products=LOOPS,
     needs=("conv2d_backward",),
     hints=(
         "Z is used twice, so its gradient is a sum: one part through F, the other through the shortcut.",
@@ -610,6 +615,7 @@ input_gradient = Gradients(
     minutes=12,
     seconds=30,
     not_allowed=BACKWARD,
+    products=LOOPS,
     needs=("conv2d_backward",),
     hints=(
         "The same backward pass as for the weights, only one step further: the G_Z of conv2d_backward.",
@@ -711,6 +717,7 @@ lenet_backward = Gradients(
     minutes=25,
     seconds=30,
     not_allowed=BACKWARD,
+    products=LOOPS,
     needs=("conv2d_forward", "conv2d_backward", "max_pool_backward"),
     hints=(
         "Forward: keep what goes into each layer, and each ReLU's output, whose sign is its slope.",
@@ -933,6 +940,7 @@ average_pool_backward = Gradients(
     seconds=30,
     extra=True,
     not_allowed=BACKWARD,
+    products=LOOPS,
     needs=("max_pool_backward",),
     hints=("Every entry of a window gets the same share of its gradient; add where windows overlap.",),
     mistakes={
@@ -965,6 +973,7 @@ concat_backward = Gradients(
     minutes=10,
     extra=True,
     not_allowed=BACKWARD,
+    products=LOOPS,
     hints=(
         "Concatenation copies: cut G into the channels of each branch, K_i = len(Ws[i]) of them.",
         "All branches begin at the same Z: their gradients with respect to it add up.",

@@ -41,8 +41,8 @@ AUTOGRAD = (
     "torch._C._ImperativeEngine",
     KERNELS,
 )
-PRODUCTS = ("matmul", "linear", "einsum", "mm", "addmm", "mv", "bmm", "dot")
-MOST_PRODUCTS = 99  # in one case; who multiplies matrices more often may be differencing
+PRODUCTS = ("matmul", "linear", "einsum", "mm", "addmm", "mv", "bmm", "dot", "conv1d", "conv2d", "convolution")
+MOST_PRODUCTS = 99  # in one case, unless a question says otherwise; who multiplies more often may be differencing
 BY_HAND = ", but this question is to be written by hand"
 ENGINE_ASKED = 97  # exit code of a child that asked for the autograd engine
 _SET_STUB = "_ZN5torch8autograd23set_default_engine_stubEPFRNS0_6EngineEvE"
@@ -64,12 +64,15 @@ class TooSlow(Exception):
 
 @contextmanager
 def out_of_reach(
-    names: Collection[str], sprung: list[str] | None = None, doubts: list[str] | None = None
+    names: Collection[str],
+    sprung: list[str] | None = None,
+    doubts: list[str] | None = None,
+    products: int = MOST_PRODUCTS,
 ) -> Iterator[None]:
     """Within the block, calling any of `names`, dotted or a pattern, raises `NotAllowed`; all is put back after it.
 
     Each sentence is also added to `sprung`, since torch or a student may catch what is raised; what is not certain
-    is added to `doubts`.
+    is added to `doubts`, and so are more than so many `products`.
     """
     sprung = [] if sprung is None else sprung
     originals: list[tuple[Any, str, Any]] = []
@@ -84,7 +87,7 @@ def out_of_reach(
         with torch.inference_mode(AUTOGRAD[0] in names), _Watch(sprung, watched) if watched else nullcontext() as watch:
             yield
         if watch and doubts is not None:
-            doubts += watch.doubts()
+            doubts += watch.doubts(products)
     finally:
         for owner, attribute, original in originals:
             setattr(owner, attribute, original)
@@ -130,10 +133,10 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.sprung.append(sentence)
         raise NotAllowed(sentence)
 
-    def doubts(self) -> list[str]:
+    def doubts(self, most: int) -> list[str]:
         """What differencing looks like: many products, or complex numbers."""
-        often = [name for name in PRODUCTS if self.calls[name] > MOST_PRODUCTS]
-        return [f"calls {name} over {MOST_PRODUCTS} times in one case, as differencing does" for name in often] + [
+        often = [name for name in PRODUCTS if self.calls[name] > most]
+        return [f"calls {name} over {most} times in one case, as differencing does" for name in often] + [
             "computes with complex numbers, as the complex step does"
         ] * bool(self.calls["complex"])
 
