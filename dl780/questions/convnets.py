@@ -738,7 +738,7 @@ lenet_backward = Gradients(
         "returned the weight gradients of the linear layers transposed": lambda right: {
             name: right[name].T for name in LENET if name.startswith("fc") and name.endswith("weight")
         },
-        "kept the convolutions' pre-activations where the next layer's gradient needs what ReLU and pooling made": (
+        "kept the pre-activation where the next layer's gradient needs what ReLU made of it": (
             lambda X, y, **P: _lenet_pre_activation_kept(X, y, **P)
         ),
     },
@@ -793,7 +793,7 @@ train_lenet = Trained(
     draw=_drawn_mnist,
     core=1,
     score=_accuracy,
-    full=0.9,
+    full=0.93,  # the solution reaches 0.958 ± 0.0066 over 20 seeds
     none=0.5,
     not_allowed=(  # watching every operation costs too much here
         *(name for name in BY_HAND if name != KERNELS),
