@@ -933,8 +933,8 @@ lab.check(train_lenet).points
 # %% [markdown]
 # **What has it learned?** Left, the six filters of `conv1`. Then a dream: begin with noise, and follow the gradient of
 # the *image*, as in 4.1, but down the loss for a label that we wish for, and through the whole of LeNet. (Autograd does
-# the work here: you have shown that you can.) Expect what the network takes for an ideal digit, at nearly 100 %. You may
-# not agree with it.
+# the work here: you have shown that you can.) Expect what the network takes for an ideal digit, at nearly 100 %. You
+# may not agree with it.
 
 # %%
 with when_written():
