@@ -26,6 +26,7 @@ labs: .venv/.ready
 mutants: .venv/.ready
 	@echo "== mutants of the solutions, each of which a question must refuse"
 	@$(BIN)/python tests/mutants.py backprop
+	@$(BIN)/python tests/mutants.py convnets
 
 bench: .venv/.ready
 	@echo "== benchmarks, each beside its peer in the same run"

@@ -101,7 +101,13 @@ class Lab:
                     inputs = question.sent_inputs(case)
                     outcomes.append(
                         attempt(
-                            function, question.adapter, inputs, question.outputs, question.not_allowed, question.name
+                            function,
+                            question.adapter,
+                            inputs,
+                            question.outputs,
+                            question.not_allowed,
+                            question.name,
+                            question.products,
                         )
                     )
         except TooSlow as error:

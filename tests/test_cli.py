@@ -99,7 +99,10 @@ def test_no_command_says_what_there_is(dl780: Run) -> None:
 def test_release_writes_and_checks(dl780: Run, tmp_path: Path) -> None:
     code, out, err = dl780("release", "backprop", "--out", "here")
     assert (code, out, err) == (0, f"{Path('here/02_backprop.ipynb')} written\n", "")
-    assert dl780("release", "--check", "--out", "here")[:2] == (0, f"{Path('here/02_backprop.ipynb')} is fresh\n")
+    assert dl780("release", "backprop", "--check", "--out", "here")[:2] == (
+        0,
+        f"{Path('here/02_backprop.ipynb')} is fresh\n",
+    )
     (tmp_path / "here" / "02_backprop.ipynb").write_text("mine")
     code, out, err = dl780("release", "--out", "here")
     assert (code, out, err.count("\n")) == (2, "", 1)

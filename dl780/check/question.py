@@ -13,7 +13,7 @@ from torch import Tensor
 from dl780.check.cases import Case, Draw, seed_for, tensors
 from dl780.student.adapters import call
 from dl780.student.arrays import Inputs, Value
-from dl780.student.traps import AUTOGRAD
+from dl780.student.traps import AUTOGRAD, MOST_PRODUCTS
 
 Function = Callable[..., Any]
 Answers = dict[str, Value]
@@ -26,6 +26,7 @@ class Question:
     `signature` is the line of the lab's table: "linear_backward(G, Z, W, b) -> G_Z, G_W, G_b".
     `draw(d, m, n, …)` returns the inputs; its parameters without a default are sizes, drawn as distinct
     primes; those with one are set by an edge case. An argument that `draw` leaves out is an upstream gradient.
+    An output with a dot in its name, "conv1.weight" as in a `state_dict()`, belongs to the input of that name.
     `mistakes` maps what people do wrong ("averaged the bias gradient") to a wrong forward, or, where the first
     parameter is called `right`, to a change of the right answers: whatever gives a mistaken student's numbers.
     """
@@ -47,6 +48,7 @@ class Question:
     large: dict[str, Any] | None = None  # a case too large for numerical differencing
     adapter: Function = call
     not_allowed: tuple[str, ...] = AUTOGRAD
+    products: int = MOST_PRODUCTS  # what a slow but honest answer may take in one case; more are flagged
     rtol: float = 2e-5
     atol: float = 2e-5  # times the largest entry of the output
     seconds: float = 10
@@ -59,7 +61,7 @@ class Question:
         if not match:
             raise ValueError(f"a signature reads 'name(a, b) -> c, d', not {self.signature!r}")
         name, arguments, outputs = match.groups()
-        return name, re.findall(r"\w+", arguments), re.findall(r"\w+", outputs)
+        return name, re.findall(r"\w+", arguments), re.findall(r"[\w.]+", outputs)
 
     @property
     def name(self) -> str:
@@ -83,8 +85,15 @@ class Question:
 
     @cached_property
     def sent(self) -> list[str]:
-        """The inputs that go to the student's side: the signature's, or those of the adapter."""
-        return self.arguments if self.adapter is call else list(inspect.signature(self.adapter).parameters)[1:]
+        """The inputs that go to the student's side: the signature's, or those of the adapter.
+
+        An adapter's `**state` takes the inputs that outputs with a dot belong to.
+        """
+        if self.adapter is call:
+            return self.arguments
+        _, *accepted = inspect.signature(self.adapter).parameters.values()
+        state = [output for output in self.outputs if "." in output]
+        return [name for p in accepted for name in (state if p.kind is p.VAR_KEYWORD else [p.name])]
 
     @property
     def variants(self) -> list[tuple[dict[str, Any], bool]]:
@@ -150,8 +159,9 @@ class Values(Question):
 class Gradients(Question):
     """The outputs are gradients of the forward, and its values where an output is no gradient.
 
-    G_X and g_X are gradients with respect to the input X (a tensor or a list of tensors); `wrt` names the input
-    for an output that is called otherwise. With upstream gradients G: g_X = ∂(Σ G ∘ of(X)) / ∂X.
+    G_X and g_X are gradients with respect to the input X (a tensor or a list of tensors), conv1.weight that with
+    respect to the input of this name; `wrt` names the input for an output that is called otherwise. With upstream
+    gradients G: g_X = ∂(Σ G ∘ of(X)) / ∂X.
     """
 
     wrt: Mapping[str, str] = field(default_factory=dict)
@@ -161,7 +171,9 @@ class Gradients(Question):
     @cached_property
     def differentiated(self) -> dict[str, str]:
         """Output -> the input that it is the gradient of."""
-        named = {out: out[2:] for out in self.outputs if re.match("[gG]_", out)}
+        named = {
+            out: out.removeprefix("g_").removeprefix("G_") for out in self.outputs if re.match(r"[gG]_|\w+\.", out)
+        }
         return {out: (named | dict(self.wrt))[out] for out in self.outputs if out in named or out in self.wrt}
 
     @cached_property

@@ -118,6 +118,7 @@ class Worker:
             adapter=question.adapter.__name__,
             outputs=question.outputs,
             not_allowed=list(question.not_allowed),
+            products=question.products,
         )
         confined, _ = _answer(judge, deadline)  # the child says so before it is given any code
         self.held = [*self.layers, *map(str, confined["layers"])]

@@ -85,3 +85,11 @@ def three_draws(dropout: Function, Z: Tensor, p: float, seed: int) -> object:
 def of_expression(tape: Function, xs: list[Tensor], choice: int) -> object:
     """`tape(f, xs)` for a drawn expression f."""
     return tape(expression(choice), xs)
+
+
+def with_state(lenet_backward: Function, X: Tensor, y: Tensor, **state: Tensor) -> object:
+    """`lenet_backward(X, y, P)`, which returns the loss and a dict of gradients; its keys are those of P."""
+    loss, grads = unpack(lenet_backward(X, y, state), ["loss", "grads"])
+    if not isinstance(grads, dict):
+        raise WrongOutputs(f"returned a {type(grads).__name__} for grads, where a dict is expected")
+    return {"loss": loss, **grads}

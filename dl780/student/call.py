@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from dl780.student.arrays import Inputs, Unfit, Value, changed, collect, copy
-from dl780.student.traps import NotAllowed, TooSlow, default_float64, out_of_reach
+from dl780.student.traps import MOST_PRODUCTS, NotAllowed, TooSlow, default_float64, out_of_reach
 
 Adapter = Callable[..., object]
 UNWRITTEN = "is not written yet"
@@ -38,16 +38,18 @@ def attempt(
     names: Sequence[str],
     traps: Sequence[str],
     asked: str = "",
+    products: int = MOST_PRODUCTS,
 ) -> Outcome:
     """Call `adapter(function, **inputs)` on copies of the inputs, with `traps` out of reach, in float64.
 
-    `asked` is the question's name. A trap that was sprung stays the answer, also where the code caught what it raised.
+    `asked` is the question's name; more than so many `products` are a doubt. A trap that was sprung stays the answer,
+    also where the code caught what it raised.
     """
     given = {name: copy(value) for name, value in inputs.items()}
     sprung: list[str] = []
     doubts: list[str] = []
     try:
-        with default_float64(), out_of_reach(traps, sprung, doubts):
+        with default_float64(), out_of_reach(traps, sprung, doubts, products):
             returned = unpack(adapter(function, **given), names)
     except Exception as error:  # whatever a student's code raises is part of the answer
         return Outcome(error=sprung[0] if sprung else sentence(error, asked or getattr(function, "__name__", "")))
@@ -63,15 +65,27 @@ def attempt(
 
 
 def unpack(returned: object, names: Sequence[str]) -> Sequence[Any]:
-    """The returned values, one for each name; a single output is the returned value itself."""
+    """The returned values, one for each name, by order or as a dict; a single output is the returned value itself."""
     if len(names) == 1:
         return [returned]
+    if isinstance(returned, dict):
+        return _by_name(returned, names)
     if not isinstance(returned, list | tuple):
         kind = "nothing (None)" if returned is None else f"one {type(returned).__name__}"
         raise WrongOutputs(f"returned {kind}, where {len(names)} values are expected: {', '.join(names)}")
     if len(returned) != len(names):
         raise WrongOutputs(f"returned {len(returned)} values, where {len(names)} are expected: {', '.join(names)}")
     return returned
+
+
+def _by_name(returned: dict[Any, Any], names: Sequence[str]) -> Sequence[Any]:
+    if missing := [name for name in names if name not in returned]:
+        raise WrongOutputs(f"returned a dict without {', '.join(missing)}")
+    if others := [str(name) for name in returned if name not in names]:
+        raise WrongOutputs(
+            f"returned a dict with {', '.join(others)[:100]}, where only {', '.join(names)} are expected"
+        )
+    return [returned[name] for name in names]
 
 
 def sentence(error: BaseException, question: str) -> str:

@@ -5,16 +5,23 @@ import os
 import threading
 from _thread import interrupt_main
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from fnmatch import fnmatchcase
 from functools import cache
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-KERNELS = "aten::*_backward"  # what autograd itself calls, watched at dispatch
+# Operations watched at dispatch, by pattern, under whatever name they are called.
+KERNELS = "aten::*_backward"  # what autograd itself calls
+CONVOLUTIONS = "aten::*conv*"
+TRANSPOSED_CONVOLUTIONS = "aten::conv_transpose*"
+UNPOOLING = "aten::max_unpool*"
+BATCH_NORMS = "aten::*batch_norm*"
+TRANSPOSES = ("aten::t", "aten::*transpose*", "aten::permute", "aten::numpy_T", "aten::m[TH]", "aten::adjoint")
 AUTOGRAD = (
     "torch.Tensor.backward",
     *(f"torch.autograd.{name}" for name in ("backward", "grad")),
@@ -35,10 +42,10 @@ AUTOGRAD = (
     "torch._C._ImperativeEngine",
     KERNELS,
 )
-PRODUCTS = ("matmul", "linear", "einsum", "mm", "addmm", "mv", "bmm", "dot")
+PRODUCTS = ("matmul", "linear", "einsum", "mm", "addmm", "mv", "bmm", "dot", "conv1d", "conv2d", "convolution")
+MOST_PRODUCTS = 99  # in one case, unless a question says otherwise; who multiplies more often may be differencing
 CURVED = ("exp", "log", "tanh", "sigmoid", "logsumexp", "softmax", "_softmax", "log_softmax", "_log_softmax", "sqrt")
 CLOSE = 1e-3  # two arguments that differ by less, but do differ, may be the two ends of a step
-MOST_PRODUCTS = 99  # in one case; who multiplies matrices more often may be differencing
 BY_HAND = ", but this question is to be written by hand"
 ENGINE_ASKED = 97  # exit code of a child that asked for the autograd engine
 _SET_STUB = "_ZN5torch8autograd23set_default_engine_stubEPFRNS0_6EngineEvE"
@@ -60,25 +67,29 @@ class TooSlow(Exception):
 
 @contextmanager
 def out_of_reach(
-    names: Collection[str], sprung: list[str] | None = None, doubts: list[str] | None = None
+    names: Collection[str],
+    sprung: list[str] | None = None,
+    doubts: list[str] | None = None,
+    products: int = MOST_PRODUCTS,
 ) -> Iterator[None]:
-    """Within the block, calling any of the dotted `names` raises `NotAllowed`; all is put back after it.
+    """Within the block, calling any of `names`, dotted or a pattern, raises `NotAllowed`; all is put back after it.
 
     Each sentence is also added to `sprung`, since torch or a student may catch what is raised; what is not certain
-    is added to `doubts`.
+    is added to `doubts`, and so are more than so many `products`.
     """
     sprung = [] if sprung is None else sprung
     originals: list[tuple[Any, str, Any]] = []
     try:
-        for name in names:
+        for name in (name for name in names if not name.startswith("aten::")):
             owner, attribute = _place(name)
             if hasattr(owner, attribute):
                 originals.append((owner, attribute, getattr(owner, attribute)))
                 setattr(owner, attribute, _trap(name, sprung))
-        with torch.inference_mode(AUTOGRAD[0] in names), _Watch(sprung) if KERNELS in names else nullcontext() as watch:
+        watched = [name for name in names if name.startswith("aten::")]
+        with torch.inference_mode(AUTOGRAD[0] in names), _Watch(sprung, watched) if watched else nullcontext() as watch:
             yield
         if watch and doubts is not None:
-            doubts += watch.doubts()
+            doubts += watch.doubts(products)
     finally:
         for owner, attribute, original in originals:
             setattr(owner, attribute, original)
@@ -88,7 +99,7 @@ def out_of_reach(
 def _place(name: str) -> tuple[Any, str]:
     """The object that a dotted name is an attribute of, and the attribute."""
     owner, _, attribute = name.rpartition(".")
-    return None if name == KERNELS else resolve_name(owner), attribute
+    return resolve_name(owner), attribute
 
 
 def _trap(name: str, sprung: list[str]) -> Callable[..., None]:
@@ -103,11 +114,11 @@ def _trap(name: str, sprung: list[str]) -> Callable[..., None]:
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Every operation passes here; one that is a piece of somebody's backward pass raises."""
+    """Every operation passes here; one that is a piece of somebody's backward pass, or matches a pattern, raises."""
 
-    def __init__(self, sprung: list[str]) -> None:
+    def __init__(self, sprung: list[str], patterns: Sequence[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.sprung = sprung
+        self.sprung, self.patterns = sprung, [pattern for pattern in patterns if pattern != KERNELS]
         self.calls: Counter[str] = Counter()
         self.before: dict[str, torch.Tensor] = {}  # by operation, the argument of its last call
 
@@ -117,11 +128,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name
+        name = _name(func, args)
         if name.endswith(("_backward", "_backward_data", "_make_dual")):
-            sentence = f"calls {name}, a ready-made backward pass{BY_HAND}"
-            self.sprung.append(sentence)
-            raise NotAllowed(sentence)
+            self._refuse(f"calls {name}, a ready-made backward pass{BY_HAND}")
+        if any(fnmatchcase(name, pattern) for pattern in self.patterns):
+            self._refuse(refusal(False, name))
         self.calls[name := name.removeprefix("aten::")] += 1
         if name in CURVED and isinstance(args[0], torch.Tensor):
             self.calls["close"] += _close(args[0], self.before.get(name))
@@ -131,11 +142,15 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.calls["complex"] += 1
         return result
 
-    def doubts(self) -> list[str]:
+    def _refuse(self, sentence: str) -> NoReturn:
+        self.sprung.append(sentence)
+        raise NotAllowed(sentence)
+
+    def doubts(self, most: int) -> list[str]:
         """What differencing looks like: many products, a function at two points close together, complex numbers."""
-        often = [name for name in PRODUCTS if self.calls[name] > MOST_PRODUCTS]
+        often = [name for name in PRODUCTS if self.calls[name] > most]
         return (
-            [f"calls {name} over {MOST_PRODUCTS} times in one case, as differencing does" for name in often]
+            [f"calls {name} over {most} times in one case, as differencing does" for name in often]
             + ["takes a function at two points close together, as differencing does"] * bool(self.calls["close"])
             + ["computes with complex numbers, as the complex step does"] * bool(self.calls["complex"])
         )
@@ -147,6 +162,12 @@ def _close(a: torch.Tensor, b: torch.Tensor | None) -> bool:
         return False
     step, size = (a - b).abs().max().item(), a.abs().max().item()
     return 0 < step <= CLOSE * size
+
+
+def _name(func: Any, args: Any) -> str:
+    """The name of an operation; a convolution that is told to be transposed goes by that name."""
+    name: str = func._schema.name
+    return "aten::conv_transpose" if name.endswith("::convolution") and args[6] else name
 
 
 def forbid_engine() -> bool:

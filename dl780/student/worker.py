@@ -146,7 +146,7 @@ def _child(judge: socket.socket, scratch: str, processes: int | None, limits: di
     function = namespace.get(head["name"])
     wire.send(judge, {"defined": function is not None, "callable": callable(function), "failures": failures}, {})
     while callable(function) and (case := wire.receive(judge)):
-        outcome = attempt(function, call, case[1], head["outputs"], head["not_allowed"], head["name"])
+        outcome = attempt(function, call, case[1], head["outputs"], head["not_allowed"], head["name"], head["products"])
         rest = {
             "problems": outcome.problems,
             "error": outcome.error,

@@ -386,3 +386,42 @@ def test_a_lab_of_ones_own_needs_a_module_alone() -> None:
 def test_an_unknown_lab_is_one_line_that_names_those_there_are() -> None:
     with pytest.raises(UserError, match=r"there is no lab 'backdrop'; there are: .*backprop"):
         load_lab("backdrop")
+
+
+# --- outputs named as in a state_dict --------------------------------------------------------------------------------
+
+
+def with_state(f: Callable[..., Any], x: Tensor, **state: Tensor) -> object:
+    return f(x, state)
+
+
+def linear(x: Tensor, **P: Tensor) -> Tensor:
+    return (x @ P["fc.weight"].T + P["fc.bias"]).tanh().sum()
+
+
+STATE = Gradients(
+    signature="f(x, P) -> loss, fc.weight, fc.bias",
+    of=linear,
+    draw=lambda d, m, n, k: {"x": d.normal(m, n), "fc.weight": d.normal(k, n), "fc.bias": d.normal(k)},
+    adapter=with_state,
+    points=(1, 2, 3),
+    **ABOUT,
+)
+
+
+def backward(x: Tensor, P: dict[str, Tensor]) -> dict[str, Tensor]:
+    f = (x @ P["fc.weight"].T + P["fc.bias"]).tanh()
+    return {"fc.bias": (1 - f**2).sum(0), "fc.weight": (1 - f**2).T @ x, "loss": f.sum()}
+
+
+def test_a_dotted_output_is_the_gradient_of_the_input_of_its_name() -> None:
+    assert STATE.outputs == ["loss", "fc.weight", "fc.bias"]
+    assert STATE.differentiated == {"fc.weight": "fc.weight", "fc.bias": "fc.bias"}
+    assert STATE.sent == ["x", "fc.weight", "fc.bias"]
+    assert verdict_on(STATE, backward).points == 6
+
+
+def test_each_dotted_output_has_a_sentence_and_points_of_its_own() -> None:
+    verdict = verdict_on(STATE, lambda x, P: backward(x, P) | {"fc.weight": torch.zeros_like(P["fc.weight"])})
+    assert [output.points for output in verdict.outputs] == [1, 0, 3]
+    assert verdict.outputs[1].message.startswith("is zero everywhere")

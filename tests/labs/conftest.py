@@ -8,9 +8,10 @@ import jupytext
 import pytest
 import torch
 
-from dl780.questions import backprop
+from dl780.check.registry import lab_names, load_lab
+from dl780.release import source_of
 
-LAB = Path(__file__).parents[2] / "labs" / "02_backprop.py"
+LABS = lab_names()
 
 
 def solutions_of(lab: Path, opening: str) -> str:
@@ -21,18 +22,18 @@ def solutions_of(lab: Path, opening: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def solutions() -> Any:
-    """The solutions of the lab, compiled."""
-    return compile(solutions_of(LAB, backprop.OPENING), "solutions", "exec")
+def solutions() -> dict[str, Any]:
+    """The solutions of each lab, compiled."""
+    return {lab: compile(solutions_of(source_of(lab), load_lab(lab).opening), lab, "exec") for lab in LABS}
 
 
 @pytest.fixture
-def after_solutions(solutions: Any) -> Callable[..., dict[str, Any]]:
-    """A function that runs code after all solutions, in one fresh namespace, and returns it."""
+def after_solutions(solutions: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    """A function that runs code after all solutions of a lab, in one fresh namespace, and returns it."""
 
-    def run(code: str = "") -> dict[str, Any]:
+    def run(lab: str, code: str = "") -> dict[str, Any]:
         namespace: dict[str, Any] = {"__name__": "student"}
-        exec(solutions, namespace)
+        exec(solutions[lab], namespace)
         exec(compile(code, "cell", "exec"), namespace)
         return namespace
 

@@ -9,10 +9,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from dl780.check.registry import LabQuestions, load_lab
+from dl780.check.registry import lab_names, load_lab
 from dl780.release import CHECK, solution_notebook, source_of, student_notebook
 
-LAB = load_lab("backprop")
+PICTURES = {"backprop": 8, "convnets": 4}  # at least
 
 
 def executed(notebook: Any, folder: Path) -> list[Any]:
@@ -60,13 +60,19 @@ def assert_clean(cells: list[Any]) -> int:
     return len(pictures)
 
 
+def test_every_lab_is_run_here() -> None:
+    assert sorted(PICTURES) == lab_names()
+
+
 @pytest.mark.slow
-def test_with_solutions_it_runs_and_has_all_points(tmp_path: Path) -> None:
-    cells = executed(solution_notebook(source_of("backprop")), tmp_path)
+@pytest.mark.parametrize("name", PICTURES)
+def test_with_solutions_it_runs_and_has_all_points(name: str, tmp_path: Path) -> None:
+    lab = load_lab(name)
+    cells = executed(solution_notebook(source_of(name)), tmp_path)
     found = points(cells)
-    assert found == {name: question.out_of for name, question in LAB.questions.items()}
-    assert sum(value for name, value in found.items() if not LAB.questions[name].extra) == 100
-    assert assert_clean(cells) >= 8
+    assert found == {name: question.out_of for name, question in lab.questions.items()}
+    assert sum(value for name, value in found.items() if not lab.questions[name].extra) == 100
+    assert assert_clean(cells) >= PICTURES[name]
     printed = "".join(o.text for o in cells[-1].outputs if o.output_type == "stream")
     assert "100 of 100 points so far" in printed
     assert not re.search("waits for your|not written yet", str([cell.outputs for cell in cells]))
@@ -74,9 +80,10 @@ def test_with_solutions_it_runs_and_has_all_points(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_as_handed_out_it_runs_to_its_end_and_has_none(tmp_path: Path) -> None:
-    lab: LabQuestions = LAB
-    cells = executed(nbformat.reads(student_notebook(lab, source_of("backprop")), 4), tmp_path)
+@pytest.mark.parametrize("name", PICTURES)
+def test_as_handed_out_it_runs_to_its_end_and_has_none(name: str, tmp_path: Path) -> None:
+    lab = load_lab(name)
+    cells = executed(nbformat.reads(student_notebook(lab, source_of(name)), 4), tmp_path)
     assert all(cell.execution_count for cell in cells if cell.source.strip())
     assert points(cells) == dict.fromkeys(lab.questions, 0.0)
     assert_clean(cells)

@@ -43,7 +43,9 @@ def test_two_outputs_may_come_as_tuple_or_list(several: Any) -> None:
         (lambda a: None, "returned nothing (None), where 2 values are expected: f, df"),
         (lambda a: a, "returned one Tensor, where 2 values are expected: f, df"),
         (lambda a: a.numpy(), "returned one ndarray, where 2 values are expected: f, df"),
-        (lambda a: {"f": a, "df": a}, "returned one dict, where 2 values are expected: f, df"),
+        (lambda a: {"f": a}, "returned a dict without df"),
+        (lambda a: {"F": a}, "returned a dict without f, df"),
+        (lambda a: {"f": a, "df": a, 3: a}, "returned a dict with 3, where only f, df are expected"),
         (lambda a: (a,), "returned 1 values, where 2 are expected: f, df"),
         (lambda a: (a, a, a), "returned 3 values, where 2 are expected: f, df"),
         (lambda a: (), "returned 0 values, where 2 are expected: f, df"),
@@ -210,3 +212,20 @@ def test_unpack_names_what_is_missing() -> None:
 @pytest.mark.parametrize("message", ["tanh", "'tanh'", '"tanh"', " tanh ", ""])
 def test_an_unwritten_function_is_known_by_its_name_in_any_quotes(message: str) -> None:
     assert sentence(NotImplementedError(message), "tanh") == "is not written yet"
+
+
+def test_outputs_may_come_as_a_dict_in_any_order() -> None:
+    found = tried(lambda a: {"df": 2 * a, "f": a}, ("f", "df")).outputs
+    assert list(found) == ["f", "df"]
+    assert torch.equal(found["df"], 2 * found["f"])  # type: ignore[operator,arg-type]
+
+
+def test_how_many_products_are_many_is_the_callers_to_say() -> None:
+    def loop(a: Tensor) -> Any:
+        for _ in range(150):
+            torch.einsum("ij,ij->", a, a)
+        return a
+
+    flagged = attempt(loop, call, {"a": torch.ones(2, 3)}, ["y"], AUTOGRAD)
+    assert flagged.doubts == ["calls einsum over 99 times in one case, as differencing does"]
+    assert attempt(loop, call, {"a": torch.ones(2, 3)}, ["y"], AUTOGRAD, products=150).doubts == []

@@ -2,17 +2,20 @@
 """Autograd out of reach, and everything put back: after a return, an error, an interrupt."""
 
 import contextlib
+import re
 import subprocess
 import sys
 import threading
 import time
 from _thread import interrupt_main
 from collections.abc import Callable
+from contextlib import nullcontext
 from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import backward, grad
 from torch.autograd.functional import hessian as f_hessian
@@ -26,8 +29,13 @@ from dl780.student.adapters import call
 from dl780.student.call import attempt
 from dl780.student.traps import (
     AUTOGRAD,
+    BATCH_NORMS,
+    CONVOLUTIONS,
     ENGINE_ASKED,
     KERNELS,
+    TRANSPOSED_CONVOLUTIONS,
+    TRANSPOSES,
+    UNPOOLING,
     NotAllowed,
     TooSlow,
     default_float64,
@@ -336,3 +344,58 @@ def test_out_of_the_main_thread_there_is_no_limit() -> None:
     thread.join()
     time.sleep(0.1)  # an interrupt would come here
     assert done == [True]
+
+
+# --- operations by pattern -------------------------------------------------------------------------------------------
+
+IMAGE, FILTER = torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2)
+BY_PATTERN: dict[str, tuple[tuple[str, ...], Callable[[], Any], Callable[[], Any]]] = {
+    "a transposed convolution": (
+        (TRANSPOSED_CONVOLUTIONS,),
+        lambda: F.conv_transpose2d(IMAGE, FILTER),
+        lambda: F.conv2d(IMAGE, FILTER),
+    ),
+    "a convolution": (
+        (CONVOLUTIONS,),
+        lambda: torch.nn.Conv2d(1, 1, 2).to(IMAGE.dtype)(IMAGE),
+        lambda: F.unfold(IMAGE, 2),
+    ),
+    "one dimension": ((CONVOLUTIONS,), lambda: F.conv1d(IMAGE[0], FILTER[0]), lambda: IMAGE.unfold(2, 2, 1)),
+    "unpooling": (
+        (UNPOOLING,),
+        lambda: F.max_unpool2d(*F.max_pool2d(IMAGE, 2, return_indices=True), 2),
+        lambda: F.max_pool2d(IMAGE, 2, return_indices=True),
+    ),
+    "batch norm": (
+        (BATCH_NORMS,),
+        lambda: F.batch_norm(IMAGE, None, None, training=True),
+        lambda: IMAGE.var(correction=0),
+    ),
+    ".T": (TRANSPOSES, lambda: IMAGE[0, 0].T, lambda: IMAGE.flip(2)),
+    ".mT": (TRANSPOSES, lambda: IMAGE.mT, lambda: IMAGE.roll(1, 2)),
+    "permute": (TRANSPOSES, lambda: IMAGE.permute(3, 2, 1, 0), lambda: F.pad(IMAGE, (1, 1))),
+}
+
+
+@pytest.mark.parametrize("name", BY_PATTERN)
+@pytest.mark.parametrize("mode", [nullcontext, lambda: torch.inference_mode(False)])
+def test_an_operation_is_out_of_reach_under_any_name(name: str, mode: Any) -> None:
+    patterns, forbidden, allowed = BY_PATTERN[name]
+
+    def inside(function: Callable[[], Any]) -> str:
+        def asked(x: Tensor) -> Any:
+            with mode():
+                function()
+            return x
+
+        return attempt(asked, call, {"x": x}, ["g"], (*AUTOGRAD, *patterns)).error
+
+    assert inside(allowed) == ""
+    assert re.fullmatch(
+        r"uses a library's own version \(aten::\w+\), but this question is to be written by hand", inside(forbidden)
+    )
+
+
+def test_the_backward_kernels_of_a_convolution_are_out_of_reach_everywhere() -> None:
+    error = error_of(lambda x: torch.nn.grad.conv2d_input(IMAGE.shape, FILTER, FILTER))
+    assert error.startswith("calls aten::convolution_backward, a ready-made backward pass, but this question is")
