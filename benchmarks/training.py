@@ -78,9 +78,9 @@ def recipes(only: str) -> str:
         print(rows[-1], [f"{error:.2f}" for error in errors], file=sys.stderr, flush=True)
     head = ("recipe", "data", "test error %, mean ± sd", "seeds", "s", "goal", "command")
     words = (
-        "Trained on all 60,000 examples, tested once, at the end, on the 10,000; settings were chosen on 5,000 examples "
-        f"held out of training. Seconds are of training alone. STACK is the run of `dl780 train {STACK}`, whose time is "
-        "not counted."
+        "Trained on all 60,000 examples, tested once, at the end, on the 10,000; settings were chosen on 5,000 "
+        "examples held out of training. Seconds are of training alone. STACK is the run of "
+        f"`dl780 train {STACK}`, whose time is not counted."
     )
     return f"{words}\n\n{table(head, rows)}"
 
@@ -142,8 +142,14 @@ def _own_epoch(data: Dataset) -> float:
 def steps() -> str:
     """One step written by hand, as the labs' solutions have it, against autograd."""
     torch.set_default_dtype(torch.float32)
-    rows = []
-    for name, (by_hand, by_autograd) in {"MLP 784-256-128-10, batch 64, SGD": _mlp_steps()}.items():
+    rows, pairs = (
+        [],
+        {
+            "MLP 784-256-128-10, batch 64, SGD": _mlp_steps(),
+            "conv2d backward, 64×6×14×14, 16 filters 5×5, against ATen's": _conv_steps(),
+        },
+    )
+    for name, (by_hand, by_autograd) in pairs.items():
         took: list[list[float]] = [[], []]
         for _ in range(REPEATS):
             for seconds, step in zip(took, (by_hand, by_autograd), strict=True):
@@ -180,6 +186,28 @@ def _mlp_steps() -> tuple[Callable[[], object], Callable[[], object]]:
         optimizer.step()
 
     return by_hand, by_autograd
+
+
+def _conv_steps() -> tuple[Callable[[], object], Callable[[], object]]:
+    """The lab convnets' `conv2d_backward`, and the kernel that autograd calls."""
+    space: dict[str, Any] = {}
+    exec("import torch\nimport torch.nn.functional as F\n" + solutions("convnets")["conv2d_backward"], space)
+    generator = torch.Generator().manual_seed(0)
+    Z, W, G = (torch.randn(*shape, generator=generator) for shape in ((64, 6, 14, 14), (16, 6, 5, 5), (64, 16, 10, 10)))
+    b = torch.zeros(16)
+    settings: list[Any] = [[16], [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, True, True]]
+
+    def by_aten() -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(G, Z, W, *settings)
+        return found
+
+    def by_hand() -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = space["conv2d_backward"](G, Z, W, b, 1, 0)
+        return found
+
+    for mine, theirs in zip(by_hand(), by_aten(), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-2)
+    return by_hand, by_aten
 
 
 def _run(options: str) -> dict[str, Any]:
