@@ -99,6 +99,8 @@ class Training:
             self.split = self.split.take(next(_order(self.split, recipe, 0)))
         self.task = task_of(recipe, self.data)
         self.base = self.task.model.to(machine.device, machine.dtype)
+        if recipe.channels_last:
+            self.base = self.base.to(memory_format=torch.channels_last)
         self.optimizer = _adamw(self.base, recipe, machine)
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=recipe.precision == "fp16")
         if recipe.resume and (state := checkpoint.load_state(self.run, self.base)):
@@ -210,7 +212,8 @@ class Training:
         return value
 
     def _prepare(self, X: Tensor) -> Tensor:
-        return self.task.prepare(X).to(self.machine.dtype)
+        X = self.task.prepare(X).to(self.machine.dtype)
+        return X.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else X
 
     def _not_finite(self) -> str:
         at, last = self.at, checkpoint.last_step(self.run)

@@ -30,6 +30,7 @@ class Recipe:
     seed: int = 0  # of weights, order, augmentation and dropout
     device: str = "auto"  # auto, cpu, cuda, mps …
     precision: Precision = "fp32"  # of forward and backward; weights stay fp32, but for fp64
+    channels_last: bool = False  # pictures and filters as N, H, W, C in memory: faster convolution
     compile: bool = False  # torch.compile; measured slower on CPU for small models
     threads: int = 0  # of torch on CPU; 0 leaves its own choice
     overfit_batch: bool = False  # train on one batch only: a sound model gets it right
@@ -61,6 +62,7 @@ class Recipe:
 class LeNet(Recipe):
     """LeNet-5 (LeCun et al. 1998): the modern form, or the paper's own."""
 
+    channels_last: bool = True  # pictures and filters as N, H, W, C in memory: faster pooling and convolution
     form: Literal["modern", "1998"] = "modern"  # 1998: connection table, trainable subsampling, fixed output layer
     label_smoothing: float = 0.0  # share of the target that goes to the other classes
 
