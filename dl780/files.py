@@ -11,16 +11,12 @@ from dl780 import UserError
 def write_whole(path: Path, text: str) -> None:
     """Write a file beside its place, then move it there; half characters are written as escapes."""
     part = path.with_name(path.name + ".part")
-<<<<<<< HEAD
     try:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror}; mend that and run it again") from error
-=======
-    part.write_text(text, encoding="utf-8", errors="backslashreplace")
-    os.replace(part, path)
 
 
 @contextmanager
@@ -36,4 +32,3 @@ def whole(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
->>>>>>> 35c4cf3cece6506a79674214e9e78c4f380075c9
