@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -84,7 +84,7 @@ class Question:
     @cached_property
     def sent(self) -> list[str]:
         """The inputs that go to the student's side: the signature's, or those of the adapter."""
-        return self.arguments if self.adapter is call else list(inspect.signature(self.adapter).parameters)[1:]
+        return self.arguments if self.adapter is call else list(_parameters(self.adapter))[1:]
 
     @property
     def variants(self) -> list[tuple[dict[str, Any], bool]]:
@@ -101,7 +101,7 @@ class Question:
         """Case `number` (from 1) drawn from its own seed."""
         settings, edge = self.variants[number - 1]
         d = Draw(seed)
-        parameters = list(inspect.signature(self.draw).parameters.values())[1:]
+        parameters = list(_parameters(self.draw).values())[1:]
         letters = [p.name for p in parameters if p.default is p.empty]
         sizes = dict(zip(letters, d.sizes(len(letters)), strict=True)) | settings
         inputs: Inputs = self.draw(d, **sizes)
@@ -131,7 +131,7 @@ class Question:
 
     def mistaken(self, mistake: Function, inputs: Inputs, right: Answers) -> Answers:
         """The answers of a student who makes this mistake."""
-        if next(iter(inspect.signature(mistake).parameters)) == "right":
+        if next(iter(_parameters(mistake))) == "right":
             return {**right, **given(mistake, inputs, right=right)}
         return self.answers(inputs, mistake)
 
@@ -167,7 +167,7 @@ class Gradients(Question):
     @cached_property
     def upstreams(self) -> list[str]:
         """The arguments that are upstream gradients: those that the forward does not take."""
-        forward = inspect.signature(self.of).parameters
+        forward = _parameters(self.of)
         return [a for a in self.arguments if a not in forward] if self.adapter is call else []
 
     def nearest(self, output: str, want: Value, got: Value, inputs: Inputs) -> Value:
@@ -253,7 +253,7 @@ class Trained(Question):
 
 def given(function: Function, inputs: Mapping[str, Any], **more: Any) -> Any:
     """Call a function with those of the inputs that it has parameters for; with all, if it takes **inputs."""
-    known = inspect.signature(function).parameters
+    known = _parameters(function)
     takes_all = any(p.kind is p.VAR_KEYWORD for p in known.values())
     return function(**{name: value for name, value in {**inputs, **more}.items() if takes_all or name in known})
 
@@ -272,6 +272,12 @@ def looks_like(value: Tensor, slope_of: Tensor) -> Tensor:
 def slope_elsewhere(f: Callable[[Tensor], Tensor], a: Tensor, at: Tensor) -> Tensor:
     """f(a) with the derivative f'(at): f' taken at the wrong place."""
     return looks_like(f(a), f(at.detach() + a - a.detach()))
+
+
+@lru_cache(maxsize=1024)
+def _parameters(function: Function) -> Mapping[str, inspect.Parameter]:
+    """A function's parameters; to find them takes as long as many a forward."""
+    return inspect.signature(function).parameters
 
 
 def _tuple(values: Any) -> tuple[Any, ...]:
