@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint labs mutants bench clean
+.PHONY: demo test lint labs mutants bench bench-grading bench-checks clean
 
 demo: .venv/.ready
 	@echo "== demo: a class is graded, a network is trained by hand"
@@ -28,9 +28,15 @@ mutants: .venv/.ready
 	@$(BIN)/python tests/mutants.py backprop
 	@$(BIN)/python tests/mutants.py convnets
 
-bench: .venv/.ready
-	@echo "== benchmarks, each beside its peer in the same run"
-	@$(BIN)/python benchmarks/grading.py --out docs/results.md
+bench: bench-grading bench-checks
+
+bench-grading: .venv/.ready
+	@echo "== a class graded by nbgrader, by otter-grader and by this; their environments go to .bench/"
+	@$(BIN)/python benchmarks/grading.py
+
+bench-checks: .venv/.ready
+	@echo "== lab.check, question by question, and imports"
+	@$(BIN)/python benchmarks/checks.py
 
 .venv/.ready: setup.cfg pyproject.toml
 	@echo "== setting up .venv with $$($(PYTHON) --version); the first time this fetches a few GB, mostly torch"

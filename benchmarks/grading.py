@@ -1,172 +1,145 @@
-"""A class's notebooks of the lab `backprop` through nbgrader and dl780, in one run; then `lab.check`, and imports.
+"""A class's notebooks of the lab `backprop` through nbgrader, otter-grader and dl780, in one run.
 
 This process imports no torch: a child's peak memory, as Linux counts it, begins with its parent's.
 """
 
 import contextlib
 import json
-import os
-import platform
-import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from datetime import datetime
-from functools import partial
-from importlib.metadata import version
-from multiprocessing import get_context
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-import psutil
+import many as thousands
 import tyro
+from course import COPIES, STUDENTS, write_class
+from measure import Cost, apart, measured
+from peers import NBGRADER, OTTER, Points
+from report import about, put, table
 
-REPEATS = 9
-# Who hands in what: the n-th listed mistake of a question, in place of its solution.
-STUDENTS: dict[str, dict[str, int]] = {
-    "ada": {},
-    "bernhard": {"linear_backward": 0},
-    "chien": {"softmax_cross_entropy": 1, "tanh": 0},
-    "dorothy": {"numerical_gradient": 0, "momentum_step": 0, "adam_step": 2},
-    "emmy": {"backpropagation": 0, "linear_backward": 3},
-    "fatima": {"dropout": 0, "autoencoder_backward": 0},
-    "george": {},
-    "hypatia": {"sigmoid": 0, "dropout_backward": 0},
-    "ibn": {"relu": 0, "layer_jacobians": 2},
-    "joan": {"mlp_backward": 0, "tape": 0},
-    "katherine": {"sgd_step": 0, "products": 1},
-    "leonhard": {"numerical_gradient": 2, "softmax_cross_entropy": 0, "adam_step": 0},
-}
-UNTRAINED = """\
+GRADE = "-m dl780 grade backprop {} --out {} --jobs 2 --seed 780"
+SOME = """-c '
 from dataclasses import replace; from pathlib import Path
-from dl780.check.question import Trained; from dl780.check.registry import load_lab; from dl780.grade.book import grade
+from dl780.check.registry import load_lab; from dl780.grade.book import grade
 lab = load_lab("backprop")
-lab = replace(lab, questions={n: q for n, q in lab.questions.items() if not isinstance(q, Trained)})
-grade(lab, [Path("class")], Path("untrained"), jobs=2, seed=780)
-"""
-GRADEBOOK = """\
-import json; from nbgrader.api import Gradebook
-with Gradebook("sqlite:///gradebook.db") as book:
-    print(json.dumps({s.student.id: {g.name.removeprefix("check-"): g.auto_score for n in s.notebooks for g in n.grades}
-        for s in book.assignment_submissions("backprop")}))
-"""
-Points = dict[str, dict[str, float]]  # student -> question -> points
+lab = replace(lab, questions={{name: lab.questions[name] for name in {}}})
+grade(lab, [Path("{}")], Path("{}"), jobs=2, seed=780)'"""
+LONGER = f"dl780, the class {COPIES} times"
+WORDS = """\
+All are given the same answers and the same answer key, dl780's questions. nbgrader executes the notebook from top to
+bottom in a fresh kernel, `lab.check` with the public seed in each check cell, and makes a page (`autograde` and
+`generate_feedback`). otter executes the notebook without its check cells in a fresh kernel and then a test for each
+question, which asserts that `lab.check` gives full points: it gives no part of them, and its output is a
+`results.json`, no page (`otter run`; `otter grade`, which grades a folder, needs Docker). Both take one submission at a
+time; two at a time would at most double their rate on two cores. dl780 (`--jobs 2`) takes what each question needs out
+of the notebook, runs it in a confined process of its own on cases drawn for that submission, judges it, and writes
+page, gradebook and the class's pages. Every answer ends in a comment with its author's name, so that no two submissions
+share the cells that are graded."""
+
+ALL_OF_IT = "The notebook as it is handed out, all cells of it."
+SOME_OF_IT = """\
+{} questions. The notebook holds the opening imports, the answers, their small examples (`lab.show`) and their checks;
+the trained question, and every cell that draws a figure, loads data or trains, is left out for all three."""
 
 
-def main(out: Path | None = None, nbgrader_venv: Path = Path(".bench/nbgrader"), rounds: int = 1) -> None:
-    """Grade the same class with nbgrader and with dl780, time the checks and the imports, print the tables.
+def main(nbgrader_venv: Path = Path(".bench/nbgrader"), otter_venv: Path = Path(".bench/otter"), many: int = 0) -> None:
+    """Grade the same class with nbgrader, otter-grader and dl780, and write the section of docs/results.md.
 
     Args:
-        out: a file for the same as a section in Markdown
-        nbgrader_venv: a virtual environment with nbgrader; made where there is none
-        rounds: how often the class is graded; medians are reported
+        nbgrader_venv: a virtual environment with nbgrader 0.9.6; made where there is none
+        otter_venv: the same with otter-grader 7.0.0
+        many: instead of all that, grade so many small submissions with dl780 alone
     """
-    os.environ["MPLBACKEND"] = "Agg"
-    if not (nbgrader_venv / "bin/nbgrader").exists():
-        subprocess.run([sys.executable, "-m", "venv", nbgrader_venv], check=True)
-        subprocess.run([nbgrader_venv / "bin/pip", "install", "-q", "nbgrader==0.9.6", "ipykernel"], check=True)
-    section = ""
-    for part in (about, partial(class_graded, nbgrader_venv.resolve(), rounds), partial(apart, checks), imports):
-        section += (text := f"{part()}\n\n")
-        print(text, end="", flush=True)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(section.rstrip() + "\n", encoding="utf-8")
+    if many:
+        section = thousands.section(many)
+    else:
+        venvs = {NBGRADER.name: nbgrader_venv.absolute(), OTTER.name: otter_venv.absolute()}
+        for peer in (NBGRADER, OTTER):
+            peer.ready(venvs[peer.name])
+        section = beside_peers(venvs)
+    put(section)
+    print(section)
 
 
-def class_graded(venv: Path, rounds: int) -> str:
-    """The same class through both, `rounds` times; scores and the split are those of the last."""
-    costs: dict[str, list[list[float]]] = {}
-    with tempfile.TemporaryDirectory(prefix="dl780-bench-") as temporary:
-        for i in range(rounds):
-            folder, course = Path(temporary) / f"{i}", Path(temporary) / f"{i}" / "course"
-            apart(write_class, folder)
-            theirs, ours = nbgrader_environment(venv, folder), dict(os.environ)
-            measured("nbgrader generate_assignment backprop", course, theirs)  # not counted
-            both = "nbgrader autograde backprop && nbgrader generate_feedback backprop"
-            grade = f"{sys.executable} -m dl780 grade backprop class --out graded --jobs 2 --seed 780"
-            for name, cost in {
-                "nbgrader": measured(both, course, theirs),
-                "dl780": measured(grade, folder, ours),
-                "dl780, nothing trained": measured(f"{sys.executable} -c '{UNTRAINED}'", folder, ours),
-            }.items():
-                costs.setdefault(name, []).append(cost)
-        command = [str(venv / "bin/python"), "-c", GRADEBOOK]
-        points = json.loads(subprocess.run(command, cwd=course, env=theirs, check=True, capture_output=True).stdout)
-        results = [json.loads(path.read_text(encoding="utf-8")) for path in (folder / "graded/results").iterdir()]
-        by_dl780 = {r["submission"]: {name: q["points"] for name, q in r["questions"].items()} for r in results}
-        return "\n\n".join([rates(costs), scores(points, by_dl780), apart(split, folder)])
+def beside_peers(venvs: dict[str, Path]) -> str:
+    """The section: the class without what trains, where its time goes, and the whole lab."""
+    parts = ["## Grading, beside nbgrader 0.9.6 and otter-grader 7.0.0", about("make bench-grading"), WORDS]
+    for trained in (False, True):
+        with tempfile.TemporaryDirectory(prefix="dl780-bench-") as temporary:
+            parts += one_class(Path(temporary), trained, venvs)
+    return "\n\n".join(parts)
 
 
-def write_class(folder: Path) -> None:
-    """The course's source for nbgrader, and each submission twice: class/NAME.ipynb, and where nbgrader wants it."""
-    from dl780.bank import read_bank
-    from dl780.check.registry import load_lab
-    from dl780.release import read_source, source_of, student_notebook
-
-    lab, source = load_lab("backprop"), source_of("backprop")
-    bank = read_bank(source.with_suffix(".mistakes.py"))
-    notebook = json.loads(student_notebook(lab, source))
-    asked = {}
-    for cell, solved in zip(notebook["cells"], read_source(source), strict=True):
-        if cell["cell_type"] == "code" and cell["metadata"].get("nbgrader", {}).get("solution"):
-            cell["source"], asked[cell["metadata"]["nbgrader"]["grade_id"]] = solved.source, cell
-    write(folder / "course/source/backprop/lab.ipynb", json.dumps(notebook))
-    write(folder / "course/nbgrader_config.py", 'get_config().CourseDirectory.course_id = "bench"\n')
-    right = {name: cell["source"] for name, cell in asked.items()}
-    for student, mistakes in STUDENTS.items():
-        wrong = {name: bank[name, list(lab.questions[name].mistakes)[n]] for name, n in mistakes.items()}
-        for name, cell in asked.items():
-            cell["source"] = (right | wrong)[name]
-        for path in (f"class/{student}.ipynb", f"course/submitted/{student}/backprop/lab.ipynb"):
-            write(folder / path, json.dumps(notebook))
+def one_class(folder: Path, trained: bool, venvs: dict[str, Path]) -> list[str]:
+    """One class through every grader: costs, points, and, of what does not train, the split."""
+    asked = apart(write_class, folder, trained)
+    costs, points = {}, {}
+    for peer in (NBGRADER, OTTER):
+        costs[peer.name], points[peer.name] = peer.grade(venvs[peer.name], folder)
+    for name, source in (("dl780", "class"), (LONGER, "longer")):
+        what = (
+            GRADE.format(source, f"graded/{source}")
+            if trained
+            else SOME.format(_quoted(asked), source, f"graded/{source}")
+        )
+        costs[name] = measured(f"{sys.executable} {what}", folder)
+    points["dl780"] = of_dl780(folder / "graded/class")
+    title = "The whole lab: figures, and a network that trains" if trained else "The questions that do not train"
+    about_it = ALL_OF_IT if trained else SOME_OF_IT.format(len(asked))
+    parts = [f"### {title}", about_it, rates(costs), scores(points, asked)]
+    return [*parts, *([] if trained else [apart(split, folder, asked)])]
 
 
-def nbgrader_environment(venv: Path, folder: Path) -> dict[str, str]:
-    """No user's settings, and after nbgrader's own packages those of this environment: torch, an editable dl780."""
-    packages = sysconfig.get_paths()["purelib"]
-    write(folder / "path/sitecustomize.py", f"import site\n\nsite.addsitedir({packages!r})\n")
-    mine = {name: str(folder / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
-    path = f"{venv / 'bin'}:{os.environ['PATH']}"  # nbgrader calls alembic by its bare name
-    return os.environ | mine | dict(PATH=path, PYTHONPATH=str(folder / "path"), PYTHONWARNINGS="ignore")
-
-
-def rates(costs: dict[str, list[list[float]]]) -> str:
+def rates(costs: dict[str, Cost]) -> str:
     """The headline, as a table and in words."""
-    middle = {name: [median(column) for column in zip(*runs, strict=True)] for name, runs in costs.items()}
-    n, ((wall, cpu, *_), ours, less) = len(STUDENTS), middle.values()
-    head = ("", "submissions/min", "wall s", "CPU s", "largest process MiB", "all processes MiB")
-    rows = [(name, f"{60 * n / c[0]:.1f}", *(f"{number:.0f}" for number in c)) for name, c in middle.items()]
+    number = {name: len(STUDENTS) * (COPIES if name == LONGER else 1) for name in costs}
+    rate = {name: 60 * number[name] / cost.wall for name, cost in costs.items()}
+    head = ("", "submissions", "a minute", "wall s", "CPU s", "CPU s each", "largest process MiB", "all processes MiB")
+    rows = []
+    for name, c in costs.items():
+        each = (number[name], f"{rate[name]:.1f}", f"{c.wall:.1f}", f"{c.cpu:.1f}", f"{c.cpu / number[name]:.2f}")
+        rows.append((name, *map(str, each), f"{c.largest:.0f}", f"{c.together:.0f}"))
+    times = {
+        peer: [f"{rate[name] / rate[peer]:.1f}" for name in ("dl780", LONGER)] for peer in (NBGRADER.name, OTTER.name)
+    }
+    sentences = [
+        f"**{ours} times {peer}'s rate, start-up included; {steady} times over the longer class**"
+        for peer, (ours, steady) in times.items()
+    ]
     return (
-        f"### {n} submissions, from notebook to feedback page (medians of {len(costs['dl780'])})\n\n"
-        f"{table(head, rows)}\n\n"
-        f"**dl780 grades {wall / ours[0]:.1f} times as many a minute, for {cpu / ours[1]:.1f} times less CPU time**; "
-        f"without the trained question {wall / less[0]:.1f} and {cpu / less[1]:.1f} times. dl780 ran with --jobs 2; "
-        "nbgrader runs one notebook at a time, since that is all it does. It executes the whole notebook, figures and "
-        "training included; dl780 what the questions need, on cases of its own. All processes: memory of their own "
-        "(shared pages once), and the mapped files of the one that maps most."
+        f"{table(head, rows)}\n\ndl780 grades at {'; '.join(sentences)}. All processes: memory of their own (shared "
+        "pages once), and the mapped files of the one that maps most."
     )
 
 
-def scores(theirs: Points, ours: Points) -> str:
-    """The points that both give, side by side; nbgrader's come from the notebook's own cases."""
-    asked, rows = max(ours.values(), key=len), []
+def scores(points: dict[str, Points], asked: list[str]) -> str:
+    """The points that all give, side by side; those of the peers come from the notebook's own cases."""
+    rows = []
     for student, mistakes in STUDENTS.items():
-        both = [{q: points.get(student, {}).get(q) for q in asked} for points in (theirs, ours)]  # None: not graded
-        differ = [f"{q}: {a}, {b}" for q, a, b in zip(asked, *map(dict.values, both), strict=True) if a != b]
-        sums = [f"{sum(p or 0 for p in points.values()):g}" for points in both]
+        given = {grader: {q: found.get(student, {}).get(q) for q in asked} for grader, found in points.items()}
+        theirs, ours = given[NBGRADER.name], given["dl780"]
+        differ = [f"{q}: {theirs[q]}, {ours[q]}" for q in asked if theirs[q] != ours[q]]  # None: not graded
+        sums = [f"{sum(p or 0 for p in found.values()):g}" for found in given.values()]
         rows.append((student, ", ".join(mistakes) or "none", *sums, "; ".join(differ)))
-    head = ("submission", "mistakes in", "nbgrader", "dl780", "where they differ")
+    head = ("submission", "mistakes in", *points, "where nbgrader and dl780 differ")
     same = sum(not row[-1] for row in rows)
-    return f"Points, extra ones included; the same in {same} of {len(rows)}:\n\n{table(head, rows)}"
+    return f"Points, extra ones included; nbgrader and dl780 agree on {same} of {len(rows)}:\n\n{table(head, rows)}"
 
 
-def split(folder: Path) -> str:
+def of_dl780(folder: Path) -> Points:
+    """Points by submission and question, from the result files."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in (folder / "results").iterdir()]
+    return {r["submission"]: {name: q["points"] for name, q in r["questions"].items()} for r in results}
+
+
+def _quoted(names: list[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
+
+
+def split(folder: Path, asked: list[str]) -> str:
     """Seconds of each part of a run with one job: the functions that do them are timed."""
     begin, spent = time.perf_counter(), Counter[str]()
 
@@ -183,6 +156,7 @@ def split(folder: Path) -> str:
         from dl780.grade import book, feedback, judge, work
 
         lab = load_lab("backprop")
+        lab = replace(lab, questions={name: lab.questions[name] for name in asked})
     start, children = "starting the preloaded process", "work in the children"
     for owner, name, part in (
         (work.Worker, "_start", start),
@@ -197,103 +171,9 @@ def split(folder: Path) -> str:
     spent[children] -= spent[start]  # a worker's first question starts it
     every = [*spent.items(), ("reading, extracting, drawing, writing", total - spent.total()), ("all", total)]
     rows = [(name, f"{seconds:.2f}", f"{seconds / total:.0%}") for name, seconds in every]
-    return f"Where dl780's time goes, with one job:\n\n{table(('part', 'wall s', 'share'), rows)}"
-
-
-def checks() -> str:
-    """`lab.check` on the solution, question by question."""
-    import torch
-
-    from dl780.check.question import Trained
-    from dl780.check.registry import load_lab
-    from dl780.release import solutions
-
-    asked, space, rows, slow = load_lab("backprop"), dict[str, Any](), [], []
-    torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)  # both as the notebook does
-    exec("\n\n".join([asked.opening, *solutions("backprop").values()]), space)
-    for name, question in asked.questions.items():
-        took = []
-        for _ in range(1 + REPEATS):
-            begin = time.perf_counter()
-            with contextlib.redirect_stdout(None):
-                verdict = space["lab"].check(space[name])
-            took.append(1e3 * (time.perf_counter() - begin))
-            assert verdict.passed, name
-        trained = isinstance(question, Trained)
-        rows.append((name, f"{median(took[1:]):.0f}", "trained, apart from the goal" * trained))
-        slow += [name] * (median(took[1:]) > 150 and not trained)
-    title = f"### `lab.check` on the solution (medians of {REPEATS} after one to warm up, one thread)"
-    return f"{title}\n\n{table(('question', 'ms', ''), rows)}\n\nOver 150 ms: {', '.join(slow) or 'none'}."
-
-
-def imports() -> str:
-    """Imports in fresh processes, in turn."""
-    took: dict[str, list[float]] = {"import torch": [], "import dl780": [], "from dl780 import Lab": []}
-    for _ in range(1 + REPEATS):
-        for statement, seconds in took.items():
-            code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
-            seconds.append(float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout))
-    middle = {statement: median(seconds[1:]) for statement, seconds in took.items()}
-    rows = [(f"`{s}`", f"{1e3 * t:.1f}", f"{t / middle['import torch']:.3f}") for s, t in middle.items()]
-    title = f"### Imports (medians of {REPEATS} fresh processes in turn, after one to warm up)"
-    return f"{title}\n\n{table(('', 'ms', 'of import torch'), rows)}"
-
-
-def measured(command: str, folder: Path, environment: dict[str, str]) -> list[float]:
-    """Wall and CPU seconds of a command, MiB of its largest process and of all; exit with its words if it fails."""
-    begin, peak = time.perf_counter(), 0.0
-    with tempfile.TemporaryFile() as log:
-        shell = subprocess.Popen(command, shell=True, cwd=folder, env=environment, stdout=log, stderr=log)
-        while not (ended := os.wait4(shell.pid, os.WNOHANG))[0]:
-            root = psutil.Process(shell.pid)
-            peak = max(peak, resident([root, *root.children(recursive=True)]))
-            time.sleep(0.25)
-        shell.returncode = os.waitstatus_to_exitcode(ended[1])
-        log.seek(0)
-        if shell.returncode:
-            raise SystemExit(f"{command}\n{log.read().decode(errors='replace')[-4000:]}")
-    used = ended[2]
-    return [time.perf_counter() - begin, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**10, peak]
-
-
-def resident(processes: list[psutil.Process]) -> float:
-    """MiB of processes together: memory of their own, shared pages once, and the mapped files of one."""
-    own, mapped = 0, 0
-    for process in processes:
-        with contextlib.suppress(OSError, ValueError):  # it has ended
-            lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
-            kib = {name: int(size) for name, size, *_ in map(str.split, lines)}
-            own, mapped = own + kib["Pss_Anon:"], max(mapped, kib["Rss:"] - kib["Anonymous:"])
-    return (own + mapped) / 2**10
-
-
-def apart(function: Callable[..., Any], *args: Any) -> Any:
-    """What a function of this file returns, in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *args).result()
-
-
-def about() -> str:
-    """When, where and with what."""
-    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("model name")[2].partition("\n")[0].lstrip("\t: ")
     return (
-        f"## Grading, beside nbgrader 0.9.6\n\n{datetime.now():%Y-%m-%d %H:%M} · {os.cpu_count()} cores, {cpu}, "
-        f"{psutil.virtual_memory().total / 2**30:.0f} GiB, load {os.getloadavg()[0]:.1f} at the start · Python "
-        f"{platform.python_version()}, torch {version('torch')}\n\n`python {' '.join(sys.argv)}`"
+        f"Where dl780's time goes, on the {len(STUDENTS)} with one job:\n\n{table(('part', 'wall s', 'share'), rows)}"
     )
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that reads well as it is and as Markdown."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * width for width in widths], *rows]
-    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -91,7 +91,7 @@ class Question:
         """
         if self.adapter is call:
             return self.arguments
-        _, *accepted = inspect.signature(self.adapter).parameters.values()
+        _, *accepted = _parameters(self.adapter).values()
         state = [output for output in self.outputs if "." in output]
         return [name for p in accepted for name in (state if p.kind is p.VAR_KEYWORD else [p.name])]
 
@@ -110,7 +110,7 @@ class Question:
         """Case `number` (from 1) drawn from its own seed."""
         settings, edge = self.variants[number - 1]
         d = Draw(seed)
-        parameters = list(inspect.signature(self.draw).parameters.values())[1:]
+        parameters = list(_parameters(self.draw).values())[1:]
         letters = [p.name for p in parameters if p.default is p.empty]
         sizes = dict(zip(letters, d.sizes(len(letters)), strict=True)) | settings
         inputs: Inputs = self.draw(d, **sizes)
@@ -140,7 +140,7 @@ class Question:
 
     def mistaken(self, mistake: Function, inputs: Inputs, right: Answers) -> Answers:
         """The answers of a student who makes this mistake."""
-        if next(iter(inspect.signature(mistake).parameters)) == "right":
+        if next(iter(_parameters(mistake))) == "right":
             return {**right, **given(mistake, inputs, right=right)}
         return self.answers(inputs, mistake)
 
@@ -179,7 +179,7 @@ class Gradients(Question):
     @cached_property
     def upstreams(self) -> list[str]:
         """The arguments that are upstream gradients: those that the forward does not take."""
-        forward = inspect.signature(self.of).parameters
+        forward = _parameters(self.of)
         return [a for a in self.arguments if a not in forward] if self.adapter is call else []
 
     def nearest(self, output: str, want: Value, got: Value, inputs: Inputs) -> Value:
@@ -265,7 +265,7 @@ class Trained(Question):
 
 def given(function: Function, inputs: Mapping[str, Any], **more: Any) -> Any:
     """Call a function with those of the inputs that it has parameters for; with all, if it takes **inputs."""
-    known = inspect.signature(function).parameters
+    known = _parameters(function)
     takes_all = any(p.kind is p.VAR_KEYWORD for p in known.values())
     return function(**{name: value for name, value in {**inputs, **more}.items() if takes_all or name in known})
 
@@ -284,6 +284,12 @@ def looks_like(value: Tensor, slope_of: Tensor) -> Tensor:
 def slope_elsewhere(f: Callable[[Tensor], Tensor], a: Tensor, at: Tensor) -> Tensor:
     """f(a) with the derivative f'(at): f' taken at the wrong place."""
     return looks_like(f(a), f(at.detach() + a - a.detach()))
+
+
+@lru_cache(maxsize=1024)
+def _parameters(function: Function) -> Mapping[str, inspect.Parameter]:
+    """A function's parameters; to find them takes as long as many a forward."""
+    return inspect.signature(function).parameters
 
 
 def _tuple(values: Any) -> tuple[Any, ...]:

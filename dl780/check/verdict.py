@@ -179,9 +179,7 @@ def _explain(question: Question, output: OutputVerdict, failures: list[Failure],
     Where core cases fail, these are to be explained: at an edge the same mistake may do other harm, too.
     """
     failures = [failure for failure in failures if not failure.case.edge] or failures
-    known = diagnose.generic(question, failures)
-    if better := diagnose.known(question, failures):
-        known, output.mistake = better
+    known, output.mistake = diagnose.known(question, failures) or (diagnose.generic(question, failures), None)
     if known:
         output.message = f"{known}; {first.message}" if first.step == "values" else known
     if output.points:

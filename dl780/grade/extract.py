@@ -7,8 +7,10 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _parsing = threading.Lock()
+LONG = 10_000  # characters: a longer cell is read anew each time, so that what is remembered stays small
 COMPOUND = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While, ast.Match)
 
 
@@ -27,12 +29,12 @@ class Statement:
 
 def statements(cells: list[str]) -> list[Statement]:
     """The top-level statements of all cells that can be parsed, in order."""
-    return [_statement(source, node) for cell in cells for source, node in _parse(cell)]
+    return [statement for cell in cells for statement in _read(cell) or ()]
 
 
 def broken(cells: list[str]) -> list[str]:
     """The cells that cannot be parsed."""
-    return [cell for cell in cells if cell.strip() and _tree(cell) is None]
+    return [cell for cell in cells if cell.strip() and _read(cell) is None]
 
 
 def extract(name: str, all_statements: list[Statement]) -> list[Statement] | None:
@@ -63,11 +65,21 @@ def parse(text: str) -> ast.Module:
         return ast.parse(text)
 
 
-def _parse(cell: str) -> Iterator[tuple[str, ast.stmt]]:
+def _read(cell: str) -> tuple[Statement, ...] | None:
+    """A cell's statements; None where it cannot be parsed. Most cells of a class are the same: they are read once."""
+    return (_remembered if len(cell) <= LONG else _fresh)(cell)
+
+
+def _fresh(cell: str) -> tuple[Statement, ...] | None:
     parsed = _tree(cell)
-    if parsed is None:
-        return
-    text, tree = parsed
+    return None if parsed is None else tuple(_statement(source, node) for source, node in _pieces(*parsed))
+
+
+_remembered = lru_cache(maxsize=512)(_fresh)
+
+
+def _pieces(text: str, tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
+    """The source of each top-level statement, decorators included, beside its node."""
     lines = text.encode().splitlines(keepends=True)
     for node in tree.body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])

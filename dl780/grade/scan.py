@@ -42,36 +42,35 @@ REFLECTIVE = {
 
 def scan(question: Question, opening: ast.AST, program: Sequence[ast.AST]) -> tuple[str, list[str]]:
     """The sentence for a certain use of what is not allowed ("" for none), and flags for a doubtful one."""
-    trees = [opening, *program]
-    names = {name: dotted for tree in trees for name, dotted in _imported(tree)}
-    used = {dotted for tree in trees[1:] for dotted in _dotted(tree, names)}
+    nodes = [node for tree in program for node in ast.walk(tree)]
+    names = dict(_imported([*ast.walk(opening), *nodes]))
+    used = set(_dotted(nodes, names))
     autograd = AUTOGRAD[0] in question.not_allowed
     optimisers = any(name.startswith(OPTIMISERS) for name in question.not_allowed)
     certain = [d for d in sorted(used) if (autograd and _of_autograd(d)) or (optimisers and d.startswith(OPTIMISERS))]
     if certain:
         return refusal(_of_autograd(certain[0]), certain[0]), []
     flags = [f"mentions {d}" for d in sorted(used) if d in DOUBTFUL] if autograd else []
-    flags += [f"mentions .{a}" for a in sorted(_attributes(trees[1:])) if autograd]
-    flags += ["divides by a small constant, as differencing does"] * (autograd and _divides_by_a_step(trees[1:]))
-    return "", flags + [f"uses {what}" for what in sorted({w for tree in trees[1:] for w in _unusual(tree, names)})]
+    flags += [f"mentions .{a}" for a in sorted(_attributes(nodes)) if autograd]
+    flags += ["divides by a small constant, as differencing does"] * (autograd and _divides_by_a_step(nodes))
+    return "", flags + [f"uses {what}" for what in sorted(set(_unusual(nodes, names)))]
 
 
-def _unusual(tree: ast.AST, names: dict[str, str]) -> Iterator[str]:
+def _unusual(nodes: Sequence[ast.AST], names: dict[str, str]) -> Iterator[str]:
     """What no answer needs, and every way around a trap begins with: a human looks at the code."""
-    for _, dotted in _imported(tree):
+    for _, dotted in _imported(nodes):
         if dotted.split(".")[0] not in USUAL or dotted.startswith(INSIDES):
             yield dotted
-    yield from (d for d in _dotted(tree, names) if d.startswith(INSIDES) or "_fused_" in d)
-    for node in ast.walk(tree):
+    yield from (d for d in _dotted(nodes, names) if d.startswith(INSIDES) or "_fused_" in d)
+    for node in nodes:
         if isinstance(node, ast.Name) and node.id in REFLECTION:
             yield node.id
         if isinstance(node, ast.Attribute) and node.attr in REFLECTIVE:
             yield f".{node.attr}"
 
 
-def _divides_by_a_step(trees: Sequence[ast.AST]) -> bool:
+def _divides_by_a_step(nodes: Sequence[ast.AST]) -> bool:
     """Whether something is divided by a constant of the size of a step, or multiplied by the inverse of one."""
-    nodes = [node for tree in trees for node in ast.walk(tree)]
     constants = dict(_constants(nodes))
     for node in nodes:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mult):
@@ -117,9 +116,9 @@ def _of_autograd(dotted: str) -> bool:
     return dotted in AUTOGRAD or (dotted.startswith(AUTOGRAD_FAMILIES) and dotted not in HARMLESS)
 
 
-def _imported(tree: ast.AST) -> Iterator[tuple[str, str]]:
+def _imported(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str]]:
     """Local name -> dotted name, for every import in the code."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (
                 (a.asname or a.name.split(".")[0], a.name if a.asname else a.name.split(".")[0]) for a in node.names
@@ -128,9 +127,9 @@ def _imported(tree: ast.AST) -> Iterator[tuple[str, str]]:
             yield from ((a.asname or a.name, f"{node.module}.{a.name}") for a in node.names)
 
 
-def _dotted(tree: ast.AST, names: dict[str, str]) -> Iterator[str]:
+def _dotted(nodes: Sequence[ast.AST], names: dict[str, str]) -> Iterator[str]:
     """Dotted names that the code loads, resolved through its imports."""
-    for node in ast.walk(tree):
+    for node in nodes:
         parts: list[str] = []
         root: ast.AST = node
         while isinstance(root, ast.Attribute):
@@ -140,9 +139,8 @@ def _dotted(tree: ast.AST, names: dict[str, str]) -> Iterator[str]:
             yield ".".join([names[root.id], *parts])
 
 
-def _attributes(trees: Sequence[ast.AST]) -> set[str]:
+def _attributes(nodes: Sequence[ast.AST]) -> set[str]:
     """`backward` and `requires_grad` of objects, where the code does not define a method of that name itself."""
-    nodes = [node for tree in trees for node in ast.walk(tree)]
     own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     return (used & {"backward", "requires_grad_"}) - own

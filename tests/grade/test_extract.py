@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dl780.check.registry import LabQuestions
-from dl780.grade.extract import broken, extract, statements
+from dl780.grade.extract import LONG, broken, extract, statements
 from dl780.grade.read import Submission, take
 from dl780.grade.read import cells as read_cells
 from dl780.student.call import attempt
@@ -260,3 +260,17 @@ def test_all_of_the_lab_is_taken_and_nothing_that_trains(right_cells: list[str],
         bound = set().union(*(s.binds for s in found))
         assert name in bound
         assert not bound & {"X_train", "path", "figure", "curve"}, name
+
+
+def test_a_long_cell_which_is_not_remembered_is_read_like_a_short_one():
+    cell = "x = 1\n\n\ndef f():\n    return x"
+    short, long = (extract("f", statements([text])) for text in (cell, f"{cell}\n{'#' * LONG}"))
+    assert short == long
+    assert short is not None
+
+
+@pytest.mark.parametrize("padding", ["", "#" * 20_000])
+def test_a_cell_that_cannot_be_parsed_is_broken_each_time(padding):
+    cells = [f"def f(:\n    pass\n{padding}", "x = 1"]
+    assert [broken(cells) for _ in range(2)] == [cells[:1]] * 2
+    assert [s.source for s in statements(cells)] == ["x = 1"]
