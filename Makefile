@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint labs mutants bench bench-grading bench-checks clean
+.PHONY: demo test lint labs mutants bench bench-grading bench-checks bench-train clean
 
 demo: .venv/.ready
 	@echo "== demo: a class is graded, a network is trained by hand"
@@ -28,7 +28,7 @@ mutants: .venv/.ready
 	@$(BIN)/python tests/mutants.py backprop
 	@$(BIN)/python tests/mutants.py convnets
 
-bench: bench-grading bench-checks
+bench: bench-grading bench-checks bench-train
 
 bench-grading: .venv/.ready
 	@echo "== a class graded by nbgrader, by otter-grader and by this; their environments go to .bench/"
@@ -37,6 +37,10 @@ bench-grading: .venv/.ready
 bench-checks: .venv/.ready
 	@echo "== lab.check, question by question, and imports"
 	@$(BIN)/python benchmarks/checks.py
+
+bench-train: .venv/.ready
+	@echo "== training rates, recipes with their seeds, steps by hand; real MNIST is found in DL780_DATA or data/"
+	@$(BIN)/python benchmarks/training.py
 
 .venv/.ready: setup.cfg pyproject.toml
 	@echo "== setting up .venv with $$($(PYTHON) --version); the first time this fetches a few GB, mostly torch"

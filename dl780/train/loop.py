@@ -26,6 +26,7 @@ from dl780.train.recipes import Recipe
 from dl780.train.run import Log, Metrics, open_run, read_recipe, write_manifest
 from dl780.train.tasks import Task, task_of
 
+OFF = 0.5  # nats that the loss before training may differ from log C unremarked
 SAVE_EVERY = 60.0  # seconds, where an epoch takes longer
 EVALUATED = 1000  # examples at a time
 
@@ -157,7 +158,9 @@ class Training:
         write_manifest(self.run, self.data, self.machine.about(), self.recipe.seed, initial)
         print(f"run: {self.run}, {self.recipe.name} on {self.machine.device}{resumed}")
         if initial is not None:
-            print(f"loss before training {initial:.3f}; of a model that knows nothing {self.task.initial_loss:.3f}")
+            off = abs(initial - (nothing := self.task.initial_loss or 0.0)) > OFF
+            doubt = ": they should agree, unless the weights have learned before" * off
+            print(f"loss before training {initial:.3f}; of a model that knows nothing {nothing:.3f}{doubt}")
 
     def _epoch(self, epoch: int, log: Log | None) -> None:
         at, recipe, machine = self.at, self.recipe, self.machine
