@@ -122,7 +122,8 @@ def rates(costs: dict[str, Cost]) -> str:
 def goal(costs: dict[str, Cost]) -> str:
     """Whether dl780 was as fast as it should be."""
     ratio = COPIES * costs[NBGRADER.name].wall / costs[LONGER].wall
-    return f"The goal is {GOAL} times nbgrader's rate: {'met' if ratio >= GOAL else 'not met'} in this run, at {ratio:.1f}."
+    met = "met" if ratio >= GOAL else "not met"
+    return f"The goal is {GOAL} times nbgrader's rate: {met} in this run, at {ratio:.1f}."
 
 
 def scores(points: dict[str, Points], asked: list[str]) -> str:
