@@ -41,8 +41,7 @@ share the cells that are graded."""
 
 GOAL = 20  # times nbgrader's rate, on the questions that do not train
 CAVEAT = """\
-dl780's CPU time is a lower bound, and no ratio is made of it: the time of its preloaded processes and their children is
-not all counted. All processes: memory of their own (shared pages once), and the mapped files of the one that maps most.
+All processes: memory of their own (shared pages once), and the mapped files of the one that maps most.
 The graders run one after another: where others use the machine meanwhile, the ratio moves with them."""
 ALL_OF_IT = "The notebook as it is handed out, all cells of it."
 SOME_OF_IT = """\
@@ -105,9 +104,7 @@ def rates(costs: dict[str, Cost]) -> str:
     head = ("", "submissions", "a minute", "wall s", "CPU s", "CPU s each", "largest process MiB", "all processes MiB")
     rows = []
     for name, c in costs.items():
-        least = "≥ " * name.startswith("dl780")
-        cpu = (f"{least}{c.cpu:.1f}", f"{least}{c.cpu / number[name]:.2f}")
-        each = (number[name], f"{rate[name]:.1f}", f"{c.wall:.1f}", *cpu)
+        each = (number[name], f"{rate[name]:.1f}", f"{c.wall:.1f}", f"{c.cpu:.1f}", f"{c.cpu / number[name]:.2f}")
         rows.append((name, *map(str, each), f"{c.largest:.0f}", f"{c.together:.0f}"))
     times = {
         peer: [f"{rate[name] / rate[peer]:.1f}" for name in ("dl780", LONGER)] for peer in (NBGRADER.name, OTTER.name)

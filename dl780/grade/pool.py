@@ -19,6 +19,7 @@ from dl780.check.registry import LabQuestions, load_lab
 from dl780.grade.read import Handed, Submission, take
 from dl780.grade.submission import Result, graded
 from dl780.grade.work import Worker
+from dl780.student import confine
 
 Done = Iterator[tuple[Result, str]]
 AHEAD = 2  # submissions on their way to the cluster, for each of its threads
@@ -109,6 +110,7 @@ def remotely(name: str, questions: tuple[str, ...], handed: Handed, master: byte
 
 
 def _judge_alone() -> None:
-    """One thread for each judge, and float64: as in a check."""
+    """One thread for each judge, float64 as in a check, and nobody reads the master seed out of this process."""
+    confine.prctl(confine.PR_SET_DUMPABLE, 0)
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)

@@ -92,12 +92,14 @@ class Worker:
         return work, ""
 
     def close(self) -> None:
-        """End the preloaded process, and with it every child."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
+        """End the preloaded process, and with it every child: it ends by itself when nobody asks any more."""
         if self._control:
             self._control.close()
+        if self._process:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE)
+            self._process.kill()
+            self._process.wait()
         self._process = self._control = None
 
     def _talk(

@@ -16,6 +16,7 @@ from dl780.grade import pool
 from dl780.grade.book import grade
 from dl780.grade.pool import Task, here, on_cluster
 from dl780.grade.read import Submission
+from dl780.student import confine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="grading needs Linux")
 
@@ -92,6 +93,16 @@ def test_a_cluster_gives_the_same_files_also_when_a_worker_is_killed(
             assert (tmp_path / "here" / part / name).read_bytes() == (tmp_path / "there" / part / name).read_bytes()
     for name in ("gradebook.csv", "class.html", "review.html"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+def test_nobody_reads_the_seed_out_of_the_judge(small: LabQuestions, tmp_path: Path) -> None:
+    """A process that may not be dumped may not be read or traced by others of its user either."""
+    before = confine.libc.prctl(3, 0, 0, 0, 0)
+    try:
+        list(here(1, Task(small, b"", ""), []))
+        assert confine.libc.prctl(3, 0, 0, 0, 0) == 0
+    finally:
+        confine.prctl(confine.PR_SET_DUMPABLE, before)
 
 
 def test_an_address_where_nobody_answers_is_one_clear_line(small: LabQuestions) -> None:

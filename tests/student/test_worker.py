@@ -331,6 +331,11 @@ def test_what_holds_answers_is_not_there(ask: Ask) -> None:
         assert points(work) == 0
 
 
+def test_the_networks_of_the_lecture_are_there(ask: Ask) -> None:
+    counts = "from dl780.models import get_model\nassert len(list(get_model('lenet5').parameters())) == 10"
+    assert points(ask(double(counts))) == 3
+
+
 def test_a_lab_is_inert_inside(ask: Ask) -> None:
     quiet = "lab = Lab('backprop')\nassert lab.check(double) is None\nlab.show(double, x)\nlab.progress()"
     assert points(ask(double(quiet))) == 3
