@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
@@ -31,8 +32,13 @@ def about(command: str) -> str:
     return (
         f"{datetime.now():%Y-%m-%d %H:%M} · {os.cpu_count()} cores, {cpu}, "
         f"{psutil.virtual_memory().total / 2**30:.0f} GiB, load {os.getloadavg()[0]:.1f} at the start · Python "
-        f"{platform.python_version()}, torch {version('torch')} · `{command}`"
+        f"{platform.python_version()}, torch {version('torch')} · at {_revision()} · `{command}`"
     )
+
+
+def _revision() -> str:
+    command = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "no revision"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

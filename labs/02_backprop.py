@@ -647,10 +647,11 @@ def mlp_backward(X, y, Ws, bs):
     loss, G = softmax_cross_entropy(Zs[-1] @ Ws[-1].T + bs[-1], y)
     g_Ws, g_bs = [], []
     for i in reversed(range(len(Ws))):
-        g_Ws.insert(0, G.T @ Zs[i])
-        g_bs.insert(0, G.sum(dim=0))
-        if i > 0:  # nobody asks for the gradient of X
-            G = (G @ Ws[i]) * dZs[i - 1]
+        G, g_W, g_b = linear_backward(G, Zs[i], Ws[i], bs[i])
+        if i > 0:
+            G = G * dZs[i - 1]
+        g_Ws.insert(0, g_W)
+        g_bs.insert(0, g_b)
     return loss, g_Ws, g_bs
     ### END SOLUTION
 
