@@ -73,7 +73,7 @@ def grade(
     doubts = sum(bool(q["flags"]) for result in results for q in result["questions"].values())
     print(f"{graded} of {len(results)} graded: {out / 'gradebook.csv'}, {out / 'class.html'}, {out / 'feedback'}")
     if doubts:
-        print(f"{doubts} answers to be looked at: {out / 'review.html'}")
+        print(f"to be looked at by a human: {doubts}, in {out / 'review.html'}")
 
 
 @command
