@@ -182,14 +182,6 @@ class Gradients(Question):
         forward = _parameters(self.of)
         return [a for a in self.arguments if a not in forward] if self.adapter is call else []
 
-    def nearest(self, output: str, want: Value, got: Value, inputs: Inputs) -> Value:
-        """The right answer nearest to what was returned, where a kink or a tie leaves a choice; else `want`."""
-        alike = isinstance(got, Tensor) and isinstance(want, Tensor) and got.shape == want.shape
-        if output not in self.ties or not alike:
-            return want
-        chosen: Tensor = given(self.ties[output], inputs, want=want, got=got)
-        return chosen
-
     def upstream(self, d: Draw, inputs: Inputs) -> Inputs:
         """One random gradient for each value of the forward."""
         names = self.upstreams

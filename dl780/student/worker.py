@@ -118,12 +118,12 @@ def _serve(control: socket.socket, pair: int, processes: int | None, limits: dic
 
 def _wait(pid: int, control: socket.socket, limits: dict[str, Any]) -> str:
     """Wait for a child's own end, or say why it must be stopped."""
-    watched, own, end = os.pidfd_open(pid), _anonymous(os.getpid()), time.monotonic() + limits["seconds"]
+    watched, end = os.pidfd_open(pid), time.monotonic() + limits["seconds"]
     try:
         while (left := end - time.monotonic()) > 0:
             if ready := select.select([watched, control.fileno()], [], [], min(left, LOOK))[0]:
                 return "" if watched in ready else "called off"
-            if sum(max(0, _anonymous(p) - own) for p in _descendants(os.getpid())) > limits["memory"]:
+            if _held() > limits["memory"]:
                 return "used too much memory"
         return "timed out"
     finally:
@@ -214,6 +214,12 @@ def _descendants(of: int) -> Iterator[int]:
     for child in _children(of):
         yield child
         yield from _descendants(child)
+
+
+def _held() -> int:
+    """Bytes that all descendants hold together, each beyond what it shares with this process."""
+    shared = _anonymous(os.getpid())
+    return sum(max(0, _anonymous(process) - shared) for process in _descendants(os.getpid()))
 
 
 def _anonymous(process: int) -> int:

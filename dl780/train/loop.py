@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from dl780 import UserError
-from dl780.data import Dataset, Split, batches, generator_for, load
+from dl780.data import Dataset, Split, batches, generator_for, indices, load
 from dl780.data.augment import augment
 from dl780.files import write_whole
 from dl780.train import checkpoint
@@ -97,7 +97,8 @@ class Training:
         recipe, machine = self.recipe, self.machine
         self.split = self.data.train
         if recipe.overfit_batch:
-            self.split = self.split.take(next(_order(self.split, recipe, 0)))
+            order = indices(len(self.split), recipe.batch, generator_for(recipe.seed, 0))
+            self.split = self.split.take(next(order))
         self.task = task_of(recipe, self.data)
         self.base = self.task.model.to(machine.device, machine.dtype)
         if recipe.channels_last:
@@ -264,12 +265,6 @@ def schedule(spent: float, warm: float) -> float:
     if spent < warm:
         return (spent + 1e-3) / (warm + 1e-3)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (spent - warm) / (1 - warm))))
-
-
-def _order(split: Split, recipe: Recipe, epoch: int) -> Iterator[Tensor]:
-    from dl780.data import indices
-
-    return indices(len(split), recipe.batch, generator_for(recipe.seed, epoch))
 
 
 def _adamw(model: nn.Module, recipe: Recipe, machine: Machine) -> torch.optim.Optimizer:
