@@ -28,6 +28,7 @@ from dl780.release import solutions
 from dl780.train.loop import Training, train
 from dl780.train.machine import Machine
 from dl780.train.recipes import RECIPES, LeNet
+from dl780.train.tasks import task_of
 
 # What is measured, and what its issue asks for: name -> (data set, seeds, options of `dl780 train`, goal).
 RUNS = {
@@ -133,7 +134,8 @@ def _plain_epoch(data: Dataset) -> float:
 def _own_epoch(data: Dataset) -> float:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         recipe = LeNet(epochs=1, out=Path(folder) / "run")
-        training = Training(recipe, Machine(torch.device("cpu"), "fp32"), data, Path(folder) / "run")
+        machine = Machine(torch.device("cpu"), "fp32")
+        training = Training(recipe, machine, data, Path(folder) / "run", task_of(recipe, data))
         begin = time.perf_counter()
         training._epoch(0, None)
         return time.perf_counter() - begin

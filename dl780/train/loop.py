@@ -36,10 +36,12 @@ def train(recipe: Recipe) -> dict[str, Any]:
     recipe.check()
     with machine_for(recipe) as machine, _memory(recipe):
         say = print if machine.rank == 0 else None
-        run = open_run(recipe) if machine.rank == 0 else (recipe.out or Path("runs"))
         held_out = None if recipe.validation < 0 else recipe.validation
-        data = load(recipe.dataset, recipe.data, validation=held_out, say=say)
-        return Training(recipe, machine, data.to(machine.device), run).train()
+        data = load(recipe.dataset, recipe.data, validation=held_out, say=say).to(machine.device)
+        augment(data.train.X[:1], generator_for(recipe.seed), recipe.augment)
+        task = task_of(recipe, data)  # whatever cannot be is told before there is a folder
+        run = open_run(recipe) if machine.rank == 0 else (recipe.out or Path("runs"))
+        return Training(recipe, machine, data, run, task).train()
 
 
 def evaluate(
@@ -91,6 +93,7 @@ class Training:
     machine: Machine
     data: Dataset
     run: Path
+    task: Task
     at: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
@@ -99,7 +102,6 @@ class Training:
         if recipe.overfit_batch:
             order = indices(len(self.split), recipe.batch, generator_for(recipe.seed, 0))
             self.split = self.split.take(next(order))
-        self.task = task_of(recipe, self.data)
         self.base = self.task.model.to(machine.device, machine.dtype)
         if recipe.channels_last:
             self.base = self.base.to(memory_format=torch.channels_last)

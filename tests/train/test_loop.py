@@ -274,6 +274,16 @@ def test_lenet_takes_pictures_of_its_size(tmp_path: Path) -> None:
         train(LeNet(dataset="digits", out=tmp_path / "run"))
 
 
+@pytest.mark.parametrize(
+    "settings", [dict(dataset="nothing"), dict(augment=("spin",)), dict(start=Path("nowhere")), dict(device="nix")]
+)
+def test_what_cannot_be_leaves_no_folder(small: Small, settings: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        train(small(**settings))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
 def test_pre_training_lowers_each_layers_error_and_starts_an_mlp(small: Small, tmp_path: Path) -> None:
     stack = Autoencoder(
         dataset="digits", data="embedded", hidden=(24, 16), epochs=10, batch=50, out=tmp_path / "stack", threads=1
