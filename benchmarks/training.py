@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from dl780.data import Dataset, load
 from dl780.data.resolve import find
 from dl780.models import get_model
+from dl780.recipes import RECIPES, LeNet
 from dl780.release import solutions
 from dl780.train.loop import Training, train
 from dl780.train.machine import Machine
-from dl780.train.recipes import RECIPES, LeNet
 from dl780.train.tasks import task_of
 
 # What is measured, and what its issue asks for: name -> (data set, seeds, options of `dl780 train`, goal).

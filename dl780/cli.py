@@ -14,7 +14,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from dl780 import UserError
-from dl780.train.recipes import RECIPES, Recipe
+from dl780.recipes import RECIPES, Recipe, Supervised
 
 app = tyro.extras.SubcommandApp()
 data = tyro.extras.SubcommandApp()
@@ -169,6 +169,7 @@ def _train_as(kind: type[Recipe]) -> Callable[..., None]:
     def run(recipe: Recipe) -> None:
         from dl780.train.loop import train
 
+        assert isinstance(recipe, Supervised)
         train(recipe)
 
     run.__doc__ = kind.__doc__

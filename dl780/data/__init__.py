@@ -8,8 +8,8 @@
 """
 
 from dl780.data.dataset import Dataset, Split
-from dl780.data.feed import batches, generator_for, indices, normalise
+from dl780.data.feed import Examples, batches, generator_for, indices, normalise
 from dl780.data.resolve import load
 from dl780.data.sets import SETS
 
-__all__ = ["SETS", "Dataset", "Split", "batches", "generator_for", "indices", "load", "normalise"]
+__all__ = ["SETS", "Dataset", "Examples", "Split", "batches", "generator_for", "indices", "load", "normalise"]

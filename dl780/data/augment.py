@@ -70,8 +70,13 @@ AUGMENTATIONS: dict[str, Augmentation] = {"shift": shift, "flip": flip, "affine"
 
 def augment(X: Tensor, generator: torch.Generator, names: Iterable[str]) -> Tensor:
     """The named augmentations, one after the other, each with its defaults. Raises `UserError`."""
-    for name in names:
-        if name not in AUGMENTATIONS:
-            raise UserError(f"there is no augmentation {name!r}; there are: {', '.join(AUGMENTATIONS)}")
-        X = AUGMENTATIONS[name](X, generator)
+    for step in known(names):
+        X = step(X, generator)
     return X
+
+
+def known(names: Iterable[str]) -> list[Augmentation]:
+    """The functions of these names. Raises `UserError`."""
+    if wrong := [name for name in names if name not in AUGMENTATIONS]:
+        raise UserError(f"there is no augmentation {wrong[0]!r}; there are: {', '.join(AUGMENTATIONS)}")
+    return [AUGMENTATIONS[name] for name in names]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dl780 import UserError
+from dl780.data.feed import indices
 
 SPLIT_SEED = 780  # of every fixed permutation below: the same pictures are held out on every machine
 
@@ -31,6 +32,16 @@ class Split:
         captions = tuple(self.captions[i] for i in index.tolist()) if self.captions else ()
         at = index.to(self.y.device)
         return replace(self, X=self.X[at], y=self.y[at], captions=captions)
+
+    def few(self, size: int, generator: torch.Generator) -> "Split":
+        """One batch of them."""
+        return self.take(next(self.order(size, generator)))
+
+    def order(
+        self, size: int, generator: torch.Generator | None, *, start: int = 0, share: tuple[int, int] = (0, 1)
+    ) -> Iterator[Tensor]:
+        """Indices of one epoch's batches, arguments as in `indices`."""
+        return indices(len(self), size, generator, start=start, share=share)
 
     def feed(self, batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """For each tensor of indices, `X` (m, C, H, W) and `y` (m,) of that batch."""

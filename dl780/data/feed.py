@@ -6,13 +6,34 @@ A small set lives on the device as uint8 and is sliced by a permutation; a large
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from dl780 import UserError
-from dl780.data.dataset import Split
+
+
+class Examples(Protocol):
+    """What is trained on: N examples, fed in batches in an order that a generator draws."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def to(self, device: torch.device | str) -> "Examples":
+        """The same examples, fed to a device."""
+
+    def few(self, size: int, generator: torch.Generator) -> "Examples":
+        """One batch of them."""
+
+    def order(
+        self, size: int, generator: torch.Generator | None, *, start: int = 0, share: tuple[int, int] = (0, 1)
+    ) -> Iterator[Tensor]:
+        """Indices of one epoch's batches, arguments as in `indices`."""
+
+    def feed(self, batches: Iterable[Tensor]) -> Iterator[tuple[Any, Any]]:
+        """For each tensor of indices, the inputs and targets of that batch."""
 
 
 def generator_for(seed: int, *keys: int | str, device: torch.device | str = "cpu") -> torch.Generator:
@@ -25,13 +46,7 @@ def generator_for(seed: int, *keys: int | str, device: torch.device | str = "cpu
 
 
 def indices(
-    n: int,
-    size: int,
-    generator: torch.Generator | None = None,
-    *,
-    start: int = 0,
-    drop_last: bool = False,
-    share: tuple[int, int] = (0, 1),
+    n: int, size: int, generator: torch.Generator | None = None, *, start: int = 0, share: tuple[int, int] = (0, 1)
 ) -> Iterator[Tensor]:
     """Indices (m,) of one epoch's batches, m ≤ size.
 
@@ -40,7 +55,6 @@ def indices(
         size: examples a batch, over all processes
         generator: draws the order; without it the examples come as they stand
         start: the first batch that is given, where an epoch is resumed
-        drop_last: leave out a last batch that is not full
         share: (rank, world): this process's part of every batch, for data-parallel training
     """
     if size < 1:
@@ -48,22 +62,22 @@ def indices(
     order = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
     rank, world = share
     for batch in torch.split(order, size)[start:]:
-        if len(batch) == size or not drop_last:
-            yield batch[rank::world]
+        yield batch[rank::world]
 
 
 def batches(
-    split: Split,
+    examples: Examples,
     size: int,
     generator: torch.Generator | None = None,
     *,
     start: int = 0,
-    drop_last: bool = False,
     share: tuple[int, int] = (0, 1),
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """`X` (m, C, H, W) uint8 and `y` (m,) of one epoch's batches, on the split's device; arguments as in `indices`."""
-    order = indices(len(split), size, generator, start=start, drop_last=drop_last, share=share)
-    yield from split.feed(order)
+) -> Iterator[tuple[Any, Any]]:
+    """Inputs and targets of one epoch's batches, on the examples' device; arguments as in `indices`.
+
+    Of pictures, `X` (m, C, H, W) uint8 and `y` (m,).
+    """
+    yield from examples.feed(examples.order(size, generator, start=start, share=share))
 
 
 def normalise(X: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

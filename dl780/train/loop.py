@@ -4,7 +4,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
@@ -17,28 +17,25 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from dl780 import UserError
-from dl780.data import Dataset, Split, batches, generator_for, indices, load
-from dl780.data.augment import augment
+from dl780.data import Examples, batches, generator_for
 from dl780.files import write_whole
+from dl780.recipes import Supervised
 from dl780.train import checkpoint
 from dl780.train.machine import Machine, machine_for
-from dl780.train.recipes import Recipe
 from dl780.train.run import Log, Metrics, open_run, read_recipe, write_manifest
-from dl780.train.tasks import Task, task_of
+from dl780.train.task import Data, Task
+from dl780.train.tasks import data_of, task_of
 
 OFF = 0.5  # nats that the loss before training may differ from log C unremarked
 SAVE_EVERY = 60.0  # seconds, where an epoch takes longer
-EVALUATED = 1000  # examples at a time
 
 
-def train(recipe: Recipe) -> dict[str, Any]:
+def train(recipe: Supervised) -> dict[str, Any]:
     """Train, evaluate on the test set once, and leave a run's folder; return what `result.json` holds."""
     recipe.check()
     with machine_for(recipe) as machine, _memory(recipe):
         say = print if machine.rank == 0 else None
-        held_out = None if recipe.validation < 0 else recipe.validation
-        data = load(recipe.dataset, recipe.data, validation=held_out, say=say).to(machine.device)
-        augment(data.train.X[:1], generator_for(recipe.seed), recipe.augment)
+        data = data_of(recipe, say=say).to(machine.device)
         task = task_of(recipe, data)  # whatever cannot be is told before there is a folder
         run = open_run(recipe) if machine.rank == 0 else (recipe.out or Path("runs"))
         return Training(recipe, machine, data, run, task).train()
@@ -48,27 +45,45 @@ def evaluate(
     run: Path, data: str | None = None, which: checkpoint.Which = "last", device: str = "auto"
 ) -> tuple[str, Metrics]:
     """A run's model on the test set it was made for, or on that of another source: (what it is, metrics)."""
-    recipe = replace(read_recipe(run), device=device)
+    recipe = read_recipe(run)
+    if not isinstance(recipe, Supervised):
+        raise UserError(f"{run} is a run of {recipe.name}, which no test set measures")
+    recipe = replace(recipe, device=device)
     with machine_for(recipe) as machine:
-        found = load(recipe.dataset, data or recipe.data)
+        found = data_of(recipe, data or "").to(machine.device)
         task = task_of(recipe, found)
         task.model.load_state_dict(checkpoint.load_weights(run, which))
         model = task.model.to(machine.device, machine.dtype)
-        return found.name, measure(task, model, found.test.to(machine.device), machine, "test")
+        return found.name, measure(task, model, found.test, machine, "test") | report(task, model, machine)
 
 
-def measure(task: Task, model: nn.Module, split: Split, machine: Machine, name: str) -> Metrics:
+def measure(task: Task, model: nn.Module, split: Examples, machine: Machine, name: str) -> Metrics:
     """Means over a split, named name_loss, name_accuracy, …; {} for an empty one."""
     if not len(split):
         return {}
     sums: dict[str, Tensor] = {}
+    kept = dict(task.memory)
+    task.memory.clear()
     model.eval()
     with torch.inference_mode(), machine.autocast():
-        for X, y in batches(split, EVALUATED, share=(machine.rank, machine.world)):
-            for key, value in task.sums(model, task.prepare(X).to(machine.dtype), y).items():
-                sums[key] = sums.get(key, torch.zeros((), device=machine.device)) + value.float()
+        for X, y in batches(split, task.together, share=(machine.rank, machine.world)):
+            found = task.sums(model, machine.place(task.prepare(X)), y)
+            for key, value in (found | {"": torch.tensor(task.counted(X, y), device=machine.device)}).items():
+                sums[key] = sums.get(key, torch.zeros((), device=machine.device, dtype=torch.float64)) + value
     model.train()
-    return {f"{name}_{key}": machine.sum(value.double()).item() / len(split) for key, value in sums.items()}
+    task.memory.clear()
+    task.memory.update(kept)
+    counted = machine.sum(sums.pop("")).item()
+    return {f"{name}_{key}": machine.sum(value).item() / counted for key, value in sums.items()}
+
+
+def report(task: Task, model: nn.Module, machine: Machine) -> Metrics:
+    """What else a task tells of its test set, named test_…; by the first of several processes."""
+    if machine.rank:
+        return {}
+    model.eval()
+    with torch.inference_mode():
+        return {f"test_{name}": value for name, value in task.report(model, machine).items()}
 
 
 @dataclass
@@ -89,9 +104,9 @@ class Progress:
 class Training:
     """One run, from its first step to its result, or from where it was cut off."""
 
-    recipe: Recipe
+    recipe: Supervised
     machine: Machine
-    data: Dataset
+    data: Data
     run: Path
     task: Task
     at: Progress = field(default_factory=Progress)
@@ -100,17 +115,18 @@ class Training:
         recipe, machine = self.recipe, self.machine
         self.split = self.data.train
         if recipe.overfit_batch:
-            order = indices(len(self.split), recipe.batch, generator_for(recipe.seed, 0))
-            self.split = self.split.take(next(order))
+            self.split = self.split.few(recipe.batch, generator_for(recipe.seed, 0))
         self.base = self.task.model.to(machine.device, machine.dtype)
-        if recipe.channels_last:
+        self.channels_last = getattr(recipe, "channels_last", False)
+        if self.channels_last:
             self.base = self.base.to(memory_format=torch.channels_last)
-        self.optimizer = _adamw(self.base, recipe, machine)
+        self.optimizer = optimizer_of(self.base, recipe, machine)
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=recipe.precision == "fp16")
         if recipe.resume and (state := checkpoint.load_state(self.run, self.base)):
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
             self.at = Progress(**state["at"])
+            self.task.memory.update(_moved(state["memory"], machine.device))
         self.model: Any = self.base
         if machine.world > 1:
             self.model = DistributedDataParallel(self.base, find_unused_parameters=self.task.in_parts)
@@ -153,9 +169,10 @@ class Training:
             resumed += ", with the time that is left: under --minutes this is not what one run would have given"
         initial = None
         if not self.at.step and self.task.initial_loss is not None:
-            X, y = next(batches(self.split, EVALUATED))
+            X, y = next(batches(self.split, self.task.together))
             with torch.inference_mode():
                 initial = self.task.loss(self.base, self._prepare(X), y, 0.0).item()
+            self.task.memory.clear()
         if self.machine.rank:
             return
         write_manifest(self.run, self.data, self.machine.about(), self.recipe.seed, initial)
@@ -184,6 +201,7 @@ class Training:
                 self._save("last")
         rate = (at.examples - examples) * machine.world / max(1e-9, time.monotonic() - began)
         loss, examples = machine.sum(torch.tensor([at.loss, at.examples], device=machine.device)).tolist()
+        self.task.memory.clear()
         line: Metrics = dict(epoch=epoch + 1, step=at.step, train_loss=loss / max(1, examples))
         line |= measure(self.task, self.base, self.data.validation, machine, "validation")
         which: tuple[checkpoint.Which, ...] = (
@@ -200,9 +218,9 @@ class Training:
     def _step(self, X: Tensor, y: Tensor, spent: float) -> float:
         """One batch; returns its mean loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.lr * schedule(spent, self.recipe.warm)
+            group["lr"] = self.recipe.lr * schedule(spent, self.recipe.warm, self.recipe.schedule)
         keys = (self.at.epoch, self.at.batch, self.machine.rank)
-        X = self._prepare(augment(X, generator_for(self.recipe.seed, "augment", *keys), self.recipe.augment))
+        X = self._prepare(self.task.augment(X, generator_for(self.recipe.seed, "augment", *keys)))
         torch.manual_seed(generator_for(self.recipe.seed, "dropout", *keys).initial_seed())
         with self.machine.autocast():
             loss = self.task.loss(self.model, X, y, spent)
@@ -213,13 +231,15 @@ class Training:
         of_all = min(self.recipe.batch, len(self.split) - self.at.batch * self.recipe.batch)
         loss = loss * (len(y) * self.machine.world / of_all)  # processes are averaged, but their shares may differ
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self.recipe.clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.base.parameters(), self.recipe.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return value
 
-    def _prepare(self, X: Tensor) -> Tensor:
-        X = self.task.prepare(X).to(self.machine.dtype)
-        return X.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else X
+    def _prepare(self, X: Any) -> Any:
+        return self.machine.place(self.task.prepare(X), self.channels_last)
 
     def _not_finite(self) -> str:
         at, last = self.at, checkpoint.last_step(self.run)
@@ -231,7 +251,10 @@ class Training:
 
     def _save(self, *which: checkpoint.Which) -> None:
         self.at.seconds, self.at.cpu_seconds = time.monotonic() - self.begun, time.process_time() - self.cpu_begun
-        state = dict(optimizer=self.optimizer.state_dict(), scaler=self.scaler.state_dict(), at=vars(self.at))
+        state = dict(
+            optimizer=self.optimizer.state_dict(), scaler=self.scaler.state_dict(), at=vars(self.at),
+            memory=self.task.memory,
+        )  # fmt: skip
         checkpoint.save(self.run, self.at.step, self.base, state, which)
         self.saved = time.monotonic()
 
@@ -251,6 +274,8 @@ class Training:
         split = self.split if self.recipe.overfit_batch else self.data.test
         name = "train" if self.recipe.overfit_batch else "test"
         metrics = measure(self.task, self.base, split, self.machine, name)
+        if not self.recipe.overfit_batch:
+            metrics |= report(self.task, self.base, self.machine)
         result = dict(
             recipe=self.recipe.name, data=self.data.name, seed=self.recipe.seed, epochs=self.at.step / self.a_epoch,
             steps=self.at.step, seconds=round(seconds, 2), cpu_seconds=round(cpu_seconds, 2), metrics=metrics,
@@ -262,25 +287,46 @@ class Training:
         return result
 
 
-def schedule(spent: float, warm: float) -> float:
-    """The share of the highest learning rate at a share of the budget: up in a line, down along a cosine."""
+FALL: dict[str, Callable[[float], float]] = {
+    "cosine": lambda t: 0.5 * (1 + math.cos(math.pi * t)),
+    "linear": lambda t: 1 - t,
+    "steps": lambda t: 0.1 ** ((t >= 0.5) + (t >= 0.75)),
+}
+
+
+def schedule(spent: float, warm: float, fall: str = "cosine") -> float:
+    """The share of the highest learning rate at a share of the budget: up in a line, then down."""
     if spent < warm:
         return (spent + 1e-3) / (warm + 1e-3)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (spent - warm) / (1 - warm))))
+    return FALL[fall](min(1.0, (spent - warm) / (1 - warm)))
 
 
-def _adamw(model: nn.Module, recipe: Recipe, machine: Machine) -> torch.optim.Optimizer:
-    """AdamW, fused where the device has it; biases and what is no matrix do not decay."""
+def optimizer_of(model: nn.Module, recipe: Supervised, machine: Machine) -> torch.optim.Optimizer:
+    """The recipe's optimizer, fused where the device has it; biases and what is no matrix do not decay."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         dict(params=[p for p in parameters if p.ndim > 1], weight_decay=recipe.weight_decay),
         dict(params=[p for p in parameters if p.ndim <= 1], weight_decay=0.0),
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.lr, fused=machine.device.type != "mps")
+    groups, fused = [g for g in groups if g["params"]], machine.device.type != "mps"
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused
+        )
+    return torch.optim.AdamW(groups, lr=recipe.lr, fused=fused)
+
+
+def _moved(memory: Any, device: torch.device) -> Any:
+    """What a checkpoint kept, on a device."""
+    if isinstance(memory, Tensor):
+        return memory.to(device)
+    if isinstance(memory, dict):
+        return {name: _moved(value, device) for name, value in memory.items()}
+    return tuple(_moved(value, device) for value in memory)
 
 
 @contextmanager
-def _memory(recipe: Recipe) -> Iterator[None]:
+def _memory(recipe: Supervised) -> Iterator[None]:
     """Out of memory is one line that says which knob to turn."""
     try:
         yield

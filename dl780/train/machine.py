@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dl780 import UserError
-from dl780.train.recipes import Recipe
+from dl780.recipes import Recipe
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -38,6 +38,14 @@ class Machine:
         if self.precision not in DTYPES:
             return nullcontext()
         return torch.autocast(self.device.type, DTYPES[self.precision])
+
+    def place(self, X: Any, channels_last: bool = False) -> Any:
+        """Inputs as this machine's model takes them: floats in its type, pictures in memory as N, H, W, C if asked."""
+        if isinstance(X, tuple):
+            return tuple(self.place(x, channels_last) for x in X)
+        if X.is_floating_point():
+            X = X.to(self.dtype)
+        return X.contiguous(memory_format=torch.channels_last) if channels_last and X.ndim == 4 else X
 
     def sum(self, value: Tensor) -> Tensor:
         """The sum of a tensor over all processes."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dl780 import UserError
-from dl780.data import Dataset
 from dl780.files import whole, write_whole
-from dl780.train.recipes import Recipe, as_json, from_json
+from dl780.recipes import Recipe, as_json, from_json
+from dl780.train.task import Data
 
 Metrics = dict[str, float]
 HERE = ("out", "resume", "device", "threads", "compile")  # settings that a resumed run may change
@@ -39,7 +39,7 @@ def read_recipe(run: Path) -> Recipe:
         raise UserError(f"{run} is no run's folder (it needs a config.json that can be read): {error}") from None
 
 
-def write_manifest(run: Path, data: Dataset, machine: dict[str, Any], seed: int, initial_loss: float | None) -> None:
+def write_manifest(run: Path, data: Data, machine: dict[str, Any], seed: int, initial_loss: float | None) -> None:
     """What the run was made with. Raises `UserError` where a resumed run has other data."""
     about = dict(name=data.name, title=data.title, source=data.source, counts=data.counts)
     path = run / "manifest.json"
@@ -145,6 +145,6 @@ def _same(recipe: Recipe, before: Recipe) -> None:
 
 
 def _fresh(recipe: Recipe) -> Path:
-    plain = f"{date.today():%Y-%m-%d}-{recipe.name}-{recipe.dataset}"
+    plain = f"{date.today():%Y-%m-%d}-{recipe.name}-{recipe.about}"
     names = (plain if i == 1 else f"{plain}-{i}" for i in count(1))
     return next(path for name in names if not (path := Path("runs") / name).exists())

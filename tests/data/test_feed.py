@@ -18,7 +18,6 @@ def test_an_epoch_has_every_example_once(split: Split) -> None:
     parts = list(batches(split, 5, generator_for(1, 0)))
     assert [len(y) for _, y in parts] == [5, 5, 5, 5, 3]
     assert torch.cat([X for X, _ in parts]).double().sum() == split.X.double().sum()
-    assert len(list(batches(split, 5, generator_for(1, 0), drop_last=True))) == 4
     in_order = torch.cat([y for _, y in batches(split, 5)])
     assert in_order.equal(split.y)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from dl780.recipes import MLP
 from dl780.train.loop import train
-from dl780.train.recipes import MLP
 
 SMALL = dict(dataset="digits", data="embedded", hidden=(16,), epochs=2, batch=100, threads=1)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ import torch
 
 from dl780 import UserError
 from dl780.data import load
+from dl780.recipes import MLP, Autoencoder, LeNet
 from dl780.train import checkpoint, loop
 from dl780.train.loop import evaluate, schedule, train
-from dl780.train.recipes import MLP, Autoencoder, LeNet
 
 Small = Callable[..., MLP]
 Trained = Callable[..., dict[str, Any]]
@@ -84,7 +85,7 @@ RUN = """
 import sys, time
 from pathlib import Path
 from dl780.train import loop
-from dl780.train.recipes import MLP
+from dl780.recipes import MLP
 loop.SAVE_EVERY = 0.0
 step = loop.Training._step
 def slow(self, *args):
@@ -191,7 +192,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_batch_and_checkpoint(
             calls.append(1)
             return task.loss(model, X, y, progress) * (math.nan if len(calls) == 21 else 1)  # one before training
 
-        return loop.Task(task.model, task.prepare, loss, task.sums, task.initial_loss)
+        return replace(task, loss=loss)
 
     monkeypatch.setattr(loop, "task_of", breaks_at_20)
     with pytest.raises(UserError) as caught:

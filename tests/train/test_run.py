@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dl780 import UserError
-from dl780.train.recipes import MLP, RECIPES, as_json, from_json
+from dl780.recipes import MLP, RECIPES, as_json, from_json
 from dl780.train.run import compare, open_run, read_recipe, results, write_manifest
 
 
@@ -23,7 +23,7 @@ def test_settings_survive_their_file(name: str) -> None:
 
 @pytest.mark.parametrize("kind", RECIPES.values())
 def test_every_setting_has_a_help(kind: type) -> None:
-    source = Path(inspect.getfile(kind)).read_text()
+    source = "".join(Path(inspect.getfile(part)).read_text() for part in kind.__mro__[:-1])
     for setting in fields(kind):
         assert f"    {setting.name}: " in source
         line = next(line for line in source.splitlines() if line.startswith(f"    {setting.name}: "))
@@ -55,7 +55,7 @@ def test_a_folder_holds_one_run(small: Callable[..., MLP]) -> None:
     with pytest.raises(UserError, match="holds a run already: --resume goes on with it"):
         open_run(recipe)
     assert open_run(replace(recipe, resume=True, threads=2)) == recipe.out
-    with pytest.raises(UserError, match=r"was begun with --epochs 2, --seed 0: --resume takes the same command"):
+    with pytest.raises(UserError, match=r"was begun with --seed 0, --epochs 2: --resume takes the same command"):
         open_run(replace(recipe, resume=True, epochs=3, seed=1))
 
 
