@@ -199,6 +199,34 @@ def evaluate(
 
 
 @command
+def sample(
+    run: Positional[Run],
+    /,
+    prompt: str = "\n",
+    length: int = 500,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    seed: int = 0,
+    which: Literal["last", "best"] = "last",
+) -> None:
+    """Write text with a char-RNN, symbol by symbol.
+
+    Args:
+        prompt: what the text goes on with
+        length: symbols to write
+        temperature: below 1 the likelier symbols are drawn more often; 0 takes the likeliest
+        top_k: draw among so many of the likeliest; 0 among all
+        seed: of the draws
+        which: the last checkpoint, or the best on the validation text
+    """
+    from dl780.use.sample import sample as pieces
+
+    for i, piece in enumerate(pieces(run, prompt, length, temperature, top_k, seed, which)):
+        print(prompt + piece if i == 0 else piece, end="", flush=True)
+    print()
+
+
+@command
 def runs(folders: Positional[Runs] = (), /) -> None:
     """List finished runs, those on the same data in one table to compare."""
     from dl780.train.run import compare, results

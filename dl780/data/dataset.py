@@ -37,6 +37,11 @@ class Split:
         """One batch of them."""
         return self.take(next(self.order(size, generator)))
 
+    def steps(self, size: int, world: int = 1) -> int:
+        """Batches of an epoch; a last one is left out where not every process would have an example of it."""
+        whole, rest = divmod(len(self), size)
+        return max(1, whole + (rest >= world))
+
     def order(
         self, size: int, generator: torch.Generator | None, *, start: int = 0, share: tuple[int, int] = (0, 1)
     ) -> Iterator[Tensor]:

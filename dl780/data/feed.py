@@ -27,6 +27,9 @@ class Examples(Protocol):
     def few(self, size: int, generator: torch.Generator) -> "Examples":
         """One batch of them."""
 
+    def steps(self, size: int, world: int = 1) -> int:
+        """Batches of an epoch, of which every one of `world` processes has a share."""
+
     def order(
         self, size: int, generator: torch.Generator | None, *, start: int = 0, share: tuple[int, int] = (0, 1)
     ) -> Iterator[Tensor]:

@@ -14,11 +14,13 @@ from torch import nn
 
 from dl780 import UserError
 from dl780.models.autoencoder import autoencoder
+from dl780.models.char_rnn import CharRNN
 from dl780.models.lenet import lenet5, lenet5_1998
 from dl780.models.mlp import mlp
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "autoencoder": autoencoder,
+    "char_rnn": CharRNN,
     "lenet5": lenet5,
     "lenet5_1998": lenet5_1998,
     "mlp": mlp,

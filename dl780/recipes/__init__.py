@@ -9,11 +9,23 @@ from typing import Any, get_args
 
 from dl780 import UserError
 from dl780.recipes.base import Recipe, Supervised
+from dl780.recipes.language import CharRNN
 from dl780.recipes.pictures import MLP, Autoencoder, LeNet, Pictures
 
-__all__ = ["MLP", "RECIPES", "Autoencoder", "LeNet", "Pictures", "Recipe", "Supervised", "as_json", "from_json"]
+__all__ = [
+    "MLP",
+    "RECIPES",
+    "Autoencoder",
+    "CharRNN",
+    "LeNet",
+    "Pictures",
+    "Recipe",
+    "Supervised",
+    "as_json",
+    "from_json",
+]
 
-RECIPES: dict[str, type[Recipe]] = {kind.name: kind for kind in (Autoencoder, LeNet, MLP)}
+RECIPES: dict[str, type[Recipe]] = {kind.name: kind for kind in (Autoencoder, CharRNN, LeNet, MLP)}
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def evaluate(
         raise UserError(f"{run} is a run of {recipe.name}, which no test set measures")
     recipe = replace(recipe, device=device)
     with machine_for(recipe) as machine:
-        found = data_of(recipe, data or "").to(machine.device)
+        found = data_of(recipe, data or "", run=run).to(machine.device)
         task = task_of(recipe, found)
         task.model.load_state_dict(checkpoint.load_weights(run, which))
         model = task.model.to(machine.device, machine.dtype)
@@ -137,9 +137,8 @@ class Training:
 
     @property
     def a_epoch(self) -> int:
-        """Steps of one epoch; a last batch is left out where not every process would have an example of it."""
-        whole, rest = divmod(len(self.split), self.recipe.batch)
-        return max(1, whole + (rest >= self.machine.world))
+        """Steps of one epoch."""
+        return self.split.steps(self.recipe.batch, self.machine.world)
 
     @property
     def steps(self) -> float:
@@ -175,6 +174,8 @@ class Training:
             self.task.memory.clear()
         if self.machine.rank:
             return
+        for name, text in self.task.files.items():
+            write_whole(self.run / name, text)
         write_manifest(self.run, self.data, self.machine.about(), self.recipe.seed, initial)
         print(f"run: {self.run}, {self.recipe.name} on {self.machine.device}{resumed}")
         if initial is not None:

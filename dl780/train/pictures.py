@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,9 @@ from dl780.train.checkpoint import load_weights
 from dl780.train.task import Task
 
 
-def data_of(recipe: recipes.Pictures, source: str, say: Callable[[str], object] | None) -> Dataset:
+def data_of(
+    recipe: recipes.Pictures, source: str, say: Callable[[str], object] | None, run: Path | None = None
+) -> Dataset:
     """The recipe's data set. Raises `UserError`."""
     return load(recipe.dataset, source, validation=None if recipe.validation < 0 else recipe.validation, say=say)
 

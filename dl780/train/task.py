@@ -63,4 +63,5 @@ class Task:
     initial_loss: float | None = None  # of a model that knows nothing
     in_parts: bool = False  # whether a step may leave some weights without a gradient
     together: int = 1000  # examples that are evaluated at a time
+    files: dict[str, str] = field(default_factory=dict)  # name -> text, of the run's folder
     memory: dict[str, Any] = field(default_factory=dict)  # from batch to batch of an epoch; checkpoints keep it

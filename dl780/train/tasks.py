@@ -1,19 +1,25 @@
 """From a recipe to its data and its task: which module knows what kind of recipe."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from dl780 import recipes
-from dl780.train import pictures
+from dl780.train import language, pictures
 from dl780.train.task import Data, Task
 
-KINDS: dict[type[recipes.Supervised], ModuleType] = {recipes.Pictures: pictures}
+KINDS: dict[type[recipes.Supervised], ModuleType] = {recipes.Pictures: pictures, recipes.CharRNN: language}
 
 
-def data_of(recipe: recipes.Supervised, source: str = "", say: Callable[[str], object] | None = print) -> Data:
-    """The data set of a recipe, from where it says or from another source. Raises `UserError`."""
-    data: Data = _of(recipe).data_of(recipe, source or recipe.data, say)
+def data_of(
+    recipe: recipes.Supervised, source: str = "", say: Callable[[str], object] | None = print, run: Path | None = None
+) -> Data:
+    """The data set of a recipe, from where it says or from another source. Raises `UserError`.
+
+    A run that is named lends its vocabulary, where it has one.
+    """
+    data: Data = _of(recipe).data_of(recipe, source or recipe.data, say, run)
     return data
 
 

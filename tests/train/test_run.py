@@ -16,7 +16,7 @@ from dl780.train.run import compare, open_run, read_recipe, results, write_manif
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_settings_survive_their_file(name: str) -> None:
-    recipe = RECIPES[name](out=Path("x"), augment=("shift", "flip"), minutes=1.5)
+    recipe = RECIPES[name](out=Path("x"), minutes=1.5)
     assert from_json(name, json.loads(json.dumps(as_json(recipe)))) == recipe
     assert recipe.name == name
 
