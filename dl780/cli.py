@@ -208,6 +208,14 @@ def runs(folders: Positional[Runs] = (), /) -> None:
     print(compare(found))
 
 
+@command
+def models() -> None:
+    """List the networks: input, parameters, FLOPs, the error that the paper reports, the slide."""
+    from dl780.models.papers import table
+
+    print("\n".join(table()))
+
+
 def main() -> None:
     """Run a command; bad input is one line on standard error and exit code 2."""
     parser = io.StringIO()
