@@ -26,6 +26,9 @@ Labs = Annotated[tuple[str, ...], arg(metavar="[LAB ...]", help="labs to release
 Name = Annotated[str, arg(metavar="NAME", help="a data set, as `dl780 data list` names it")]
 Folder = Annotated[Path, arg(metavar="PATH", help="a folder that holds it, such as a Debian package's")]
 Run = Annotated[Path, arg(metavar="RUN", help="the folder of a run, such as one under runs/")]
+Images = Annotated[tuple[Path, ...], arg(metavar="IMAGE [IMAGE ...]", help="pictures, of any format that PIL reads")]
+Image = Annotated[Path | None, arg(metavar="[IMAGE]", help="a picture; by default matplotlib's sample photograph")]
+Checkpoint = Annotated[Path | None, arg(metavar="[RUN]", help="a run's folder; by default the newest one on pictures")]
 Runs = Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]", help="runs, or folders of runs; runs/ by default")]
 Paths = Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="submissions, or folders that hold them")]
 
@@ -235,6 +238,134 @@ def runs(folders: Positional[Runs] = (), /) -> None:
     if not found:
         raise UserError("no finished run below runs/: dl780 train lenet makes one")
     print(compare(found))
+
+
+@command
+def models() -> None:
+    """List the networks: input, parameters, FLOPs, the error that the paper reports, the slide."""
+    from dl780.models.papers import table
+
+    print("\n".join(table()))
+
+
+@command
+def classify(
+    images: Positional[Images],
+    /,
+    top: int = 5,
+    checkpoint: Path | None = None,
+    model: str | None = None,
+    data: str | None = None,
+    out: Path = Path("classify.png"),
+) -> None:
+    """Name what pictures show: the likeliest classes as lines, and as a picture with bars.
+
+    Args:
+        top: how many classes
+        checkpoint: a run's folder; by default the newest finished run on pictures
+        model: instead of a run, a network of torchvision whose weights lie below TORCH_HOME, such as resnet50
+        data: another place of the run's data set
+        out: the picture, a PNG
+    """
+    from dl780.see.classify import classify as answers
+    from dl780.see.classify import draw
+    from dl780.see.network import open_network
+
+    if not images:
+        raise UserError("name at least one picture")
+    network = open_network(checkpoint, model, data)
+    found = answers(network, images, top)
+    draw(network, found, out)
+    print("\n".join([*map(str, found), f"by {network.title}: {out}"]))
+
+
+@command
+def look(
+    checkpoint: Positional[Checkpoint] = None,
+    /,
+    model: str | None = None,
+    data: str | None = None,
+    picture: Path | None = None,
+    layer: str | None = None,
+    out: Path | None = None,
+) -> None:
+    """Draw a network from inside: first-layer filters, activation maps, maximally activating examples.
+
+    Args:
+        model: instead of a run, a network of torchvision whose weights lie below TORCH_HOME, such as resnet50
+        data: another place of the run's data set; for torchvision's networks a folder of pictures
+        picture: whose maps are drawn; by default the first validation example's
+        layer: whose maximally activating examples are drawn; by default the last one with maps
+        out: folder to write into; by default RUN/look, or look-MODEL
+    """
+    from dl780.see.look import look as pictures
+    from dl780.see.network import open_network, usual_run
+
+    run = checkpoint or (None if model else usual_run())
+    network = open_network(run, model, data)
+    print("\n".join(pictures(network, out or (run / "look" if run else Path(f"look-{model}")), picture, layer)))
+
+
+@command
+def dream(
+    image: Positional[Image] = None,
+    /,
+    checkpoint: Path | None = None,
+    model: str | None = None,
+    layer: str | None = None,
+    channel: int | None = None,
+    list_layers: bool = False,
+    side: int = 224,
+    octaves: int = 4,
+    scale: float = 1.4,
+    steps: int = 10,
+    rate: float = 1.5,
+    jitter: int = 8,
+    total_variation: float = 0.0,
+    seed: int = 0,
+    out: Path = Path("dream.png"),
+    film: Path | None = None,
+) -> None:
+    """Deep Dream: change a picture so that a layer of a network is excited more and more.
+
+    Args:
+        checkpoint: a run's folder; by default the newest finished run on pictures
+        model: instead of a run, a network of torchvision whose weights lie below TORCH_HOME, such as googlenet
+        layer: which is excited; by default the deepest with maps of an eighth of the picture or more
+        channel: only this one of its channels
+        list_layers: only name the network's layers, with what each gives for one picture
+        side: pixels of the picture's longer side
+        octaves: sizes at which it is climbed
+        scale: of one size to the next
+        steps: of each size
+        rate: grey levels that a step moves a pixel in the mean
+        jitter: most pixels that the picture is shifted for a step
+        total_variation: share of a step that goes against differences between neighbours; 0.3 is a good deal
+        seed: of the shifts
+        out: the dream, a PNG
+        film: of the climb, a .gif, .png or .webp; it does not flash
+    """
+    from dl780.see import dream as dreams
+    from dl780.see import film as films
+    from dl780.see.network import layers, open_network
+
+    network = open_network(checkpoint, model)
+    if list_layers:
+        for name, (kind, shape) in layers(network).items():
+            print(f"{name:<32} {kind:<20} {'×'.join(map(str, shape))}")
+        return
+    if film:
+        films.check(film)
+    layer = layer or dreams.usual_layer(network)
+    picture = dreams.start(network, image or dreams.sample(), side)
+    pictures = [picture]
+    pictures += dreams.dream(
+        network, picture, layer, channel, octaves, scale, steps, rate, jitter, total_variation, seed
+    )  # fmt: skip
+    dreams.save(network, pictures[-1], layer, out)
+    print(f"{out}: {image or 'the sample photograph'} as {layer} of {network.title} dreams it")
+    if film:
+        print(f"{film}: the climb in {films.save(pictures, film)} frames")
 
 
 def main() -> None:

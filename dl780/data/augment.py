@@ -6,7 +6,8 @@ comes in from beyond the border is 0, so augment before `normalise`.
 """
 
 from collections.abc import Callable, Iterable
-from math import pi
+from functools import partial
+from math import log, pi
 
 import torch
 import torch.nn.functional as F
@@ -49,10 +50,7 @@ def affine(X: Tensor, generator: torch.Generator, degrees: float = 10, scale: fl
     cos, sin = turn.cos() * zoom, turn.sin() * zoom
     zero = torch.zeros_like(cos)
     rows = torch.stack([cos, (lean * cos - sin) * H / W, zero, sin * W / H, lean * sin + cos, zero], 1)
-    dtype = X.dtype if X.dtype.is_floating_point else torch.float32
-    grid = F.affine_grid(rows.view(-1, 2, 3).to(dtype), list(X.shape), align_corners=False)
-    moved = F.grid_sample(X.to(dtype), grid, align_corners=False)
-    return moved if X.dtype.is_floating_point else moved.round().to(X.dtype)
+    return _sampled(X, rows)
 
 
 def cutout(X: Tensor, generator: torch.Generator, size: int = 8) -> Tensor:
@@ -65,7 +63,36 @@ def cutout(X: Tensor, generator: torch.Generator, size: int = 8) -> Tensor:
     return X.masked_fill(inside, 0)
 
 
-AUGMENTATIONS: dict[str, Augmentation] = {"shift": shift, "flip": flip, "affine": affine, "cutout": cutout}
+def zoom(X: Tensor, generator: torch.Generator, least: float = 0.35) -> Tensor:
+    """A part of the picture, from `least` of its area to all of it, made as large as the whole (Szegedy et al. 2014).
+
+    Its sides are in 3:4 to 4:3, log-uniformly, as far as the picture reaches.
+    """
+    area, ratio, *at = _uniform(X, generator, 4).unbind(1)
+    side, stretch = (least + (1 - least) * area).sqrt(), ((2 * ratio - 1) * log(4 / 3) / 2).exp()
+    width, height = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
+    x, y = ((1 - length) * (2 * place - 1) for length, place in zip((width, height), at, strict=True))
+    zero = torch.zeros_like(width)
+    rows = torch.stack([width, zero, x, zero, height, y], 1)
+    return _sampled(X, rows)
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "shift": shift,
+    "crop": partial(shift, by=4),  # of CIFAR-10 (He et al. 2015, section 4.2)
+    "flip": flip,
+    "affine": affine,
+    "zoom": zoom,
+    "cutout": cutout,
+}
+
+
+def _sampled(X: Tensor, rows: Tensor) -> Tensor:
+    """Each picture under its affine map (N, 6) of [-1, 1] coordinates, bilinearly; 0 from beyond the border."""
+    dtype = X.dtype if X.dtype.is_floating_point else torch.float32
+    grid = F.affine_grid(rows.view(-1, 2, 3).to(dtype), list(X.shape), align_corners=False)
+    moved = F.grid_sample(X.to(dtype), grid, align_corners=False)
+    return moved if X.dtype.is_floating_point else moved.round().to(X.dtype)
 
 
 def augment(X: Tensor, generator: torch.Generator, names: Iterable[str]) -> Tensor:

@@ -23,7 +23,7 @@ class CharRNN(nn.Module):
     """
 
     def __init__(
-        self, symbols: int, kind: str = "lstm", hidden: int = 512, layers: int = 1, embedding: int = 0,
+        self, symbols: int = 256, kind: str = "lstm", hidden: int = 512, layers: int = 1, embedding: int = 0,
         dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()

@@ -92,7 +92,7 @@ class SparseConv2d(nn.Module):
         pairs = torch.tensor([(i, j) for i, seen in enumerate(sees) for j in seen])
         self.register_buffer("rows", pairs[:, 0], persistent=False)
         self.register_buffer("columns", pairs[:, 1], persistent=False)
-        self.shape = (len(sees), int(pairs[:, 1].max()) + 1, size, size)
+        self.shape = (len(sees), 1 + max(map(max, sees)), size, size)
         fan_in = torch.tensor([len(seen) for seen in sees])[self.rows] * size**2
         bound = fan_in.rsqrt().view(-1, 1, 1)
         self.weight = nn.Parameter(torch.empty(len(pairs), size, size).uniform_(-1, 1) * bound)

@@ -10,22 +10,38 @@ from typing import Any, get_args
 from dl780 import UserError
 from dl780.recipes.base import Recipe, Supervised
 from dl780.recipes.language import CharRNN
-from dl780.recipes.pictures import MLP, Autoencoder, LeNet, Pictures
+from dl780.recipes.pictures import MLP, VGG, AlexNet, Autoencoder, GoogLeNet, LeNet, Pictures, ResNet
 
 __all__ = [
     "MLP",
     "RECIPES",
+    "VGG",
+    "AlexNet",
     "Autoencoder",
     "CharRNN",
+    "GoogLeNet",
     "LeNet",
     "Pictures",
     "Recipe",
+    "ResNet",
     "Supervised",
     "as_json",
     "from_json",
 ]
 
-RECIPES: dict[str, type[Recipe]] = {kind.name: kind for kind in (Autoencoder, CharRNN, LeNet, MLP)}
+RECIPES: dict[str, type[Recipe]] = {
+    kind.name: kind
+    for kind in (
+        AlexNet,
+        Autoencoder,
+        CharRNN,
+        GoogLeNet,
+        LeNet,
+        MLP,
+        ResNet,
+        VGG,
+    )
+}
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:

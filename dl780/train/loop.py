@@ -204,7 +204,8 @@ class Training:
         loss, examples = machine.sum(torch.tensor([at.loss, at.examples], device=machine.device)).tolist()
         self.task.memory.clear()
         line: Metrics = dict(epoch=epoch + 1, step=at.step, train_loss=loss / max(1, examples))
-        line |= measure(self.task, self.base, self.data.validation, machine, "validation")
+        if not recipe.overfit_batch:
+            line |= measure(self.task, self.base, self.data.validation, machine, "validation")
         which: tuple[checkpoint.Which, ...] = (
             ("last", "best") if line.get("validation_loss", 0.0) < at.best else ("last",)
         )

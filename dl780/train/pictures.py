@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from dl780.data import Dataset, load, normalise
 from dl780.data.augment import augment, known
 from dl780.models import get_model
 from dl780.models.autoencoder import encoder_weights
+from dl780.models.resnet import CIFAR_DEPTHS
 from dl780.train.checkpoint import load_weights
 from dl780.train.task import Task
 
@@ -34,13 +36,15 @@ def task_of(recipe: recipes.Pictures, data: Dataset) -> Task:
         return Task(
             model, loss, _reconstruction_sums, lambda X: X / 255, partial(augment, names=recipe.augment), in_parts=True
         )
+    model = NETWORKS[type(recipe)](recipe, data)
+    heads = sum(name.startswith("aux") for name, _ in model.named_children())
     return Task(
-        NETWORKS[type(recipe)](recipe, data),
+        model,
         partial(_classify, smoothing=recipe.label_smoothing),
         _classification_sums,
         partial(normalise, mean=data.mean, std=data.std),
         partial(augment, names=recipe.augment),
-        initial_loss=math.log(len(data.classes)),
+        initial_loss=math.log(len(data.classes)) * (1 + HEADS * heads),
     )
 
 
@@ -67,7 +71,50 @@ def _mlp(recipe: recipes.MLP, data: Dataset) -> nn.Module:
     return model
 
 
-NETWORKS: dict[type[recipes.Pictures], Callable[..., nn.Module]] = {recipes.LeNet: _lenet, recipes.MLP: _mlp}
+def _alexnet(recipe: recipes.AlexNet, data: Dataset) -> nn.Module:
+    _side(recipe, data, 224)
+    return get_model("alexnet", recipe.seed, form=recipe.form, classes=len(data.classes))
+
+
+def _vgg(recipe: recipes.VGG, data: Dataset) -> nn.Module:
+    small = _side(recipe, data, 32, 224) == 32
+    kind = "_cifar" if small else "_bn" if recipe.batch_norm else ""
+    return get_model(f"vgg{recipe.depth}{kind}", recipe.seed, classes=len(data.classes), channels=data.shape[0])
+
+
+def _googlenet(recipe: recipes.GoogLeNet, data: Dataset) -> nn.Module:
+    options: dict[str, Any] = dict(classes=len(data.classes), channels=data.shape[0])
+    if _side(recipe, data, 32, 224) == 32:
+        return get_model("googlenet_cifar", recipe.seed, **options)
+    return get_model("googlenet", recipe.seed, form=recipe.form, **options)
+
+
+def _resnet(recipe: recipes.ResNet, data: Dataset) -> nn.Module:
+    model = get_model(f"resnet{recipe.depth}", recipe.seed, classes=len(data.classes), channels=data.shape[0])
+    _side(recipe, data, 32 if recipe.depth in CIFAR_DEPTHS else 224)
+    return model
+
+
+def _side(recipe: recipes.Pictures, data: Dataset, *sides: int) -> int:
+    """The side of the data set's pictures, one of those that a network takes. Raises `UserError`."""
+    _, height, width = data.shape
+    if height != width or height not in sides:
+        sizes = " or ".join(f"{side}×{side}" for side in sides)
+        raise UserError(
+            f"this {recipe.name} takes pictures of {sizes}, not {height}×{width} of {data.name}: name another --dataset"
+        )
+    return height
+
+
+NETWORKS: dict[type[recipes.Pictures], Callable[..., nn.Module]] = {
+    recipes.AlexNet: _alexnet,
+    recipes.GoogLeNet: _googlenet,
+    recipes.LeNet: _lenet,
+    recipes.MLP: _mlp,
+    recipes.ResNet: _resnet,
+    recipes.VGG: _vgg,
+}
+HEADS = 0.3  # weight of the loss of GoogLeNet's auxiliary heads (Szegedy et al. 2014, section 5)
 
 
 def _pixels(data: Dataset) -> int:
@@ -76,7 +123,10 @@ def _pixels(data: Dataset) -> int:
 
 
 def _classify(model: nn.Module, X: Tensor, y: Tensor, progress: float, smoothing: float) -> Tensor:
-    return F.cross_entropy(model(X), y, label_smoothing=smoothing)
+    logits = model(X)
+    main, *heads = logits if isinstance(logits, tuple) else (logits,)
+    loss = F.cross_entropy(main, y, label_smoothing=smoothing)
+    return loss + HEADS * sum(F.cross_entropy(head, y, label_smoothing=smoothing) for head in heads)
 
 
 def _classification_sums(model: nn.Module, X: Tensor, y: Tensor) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dl780 import UserError
 from dl780.files import whole, write_whole
-from dl780.recipes import Recipe, as_json, from_json
+from dl780.recipes import RECIPES, Recipe, as_json, from_json
 from dl780.train.task import Data
 
 Metrics = dict[str, float]
@@ -116,6 +116,19 @@ def results(folders: Iterable[Path]) -> list[tuple[Path, dict[str, Any]]]:
             if path.exists():
                 found.append((path.parent, json.loads(path.read_text())))
     return found
+
+
+def newest(minutes: dict[str, int], folder: Path = Path("runs")) -> Path:
+    """The run that finished last, at or below a folder, of the recipes that `minutes` names.
+
+    Raises `UserError` where there is none: it says how to make one with the first of them, and in how many minutes.
+    """
+    found = [run for run, result in results([folder]) if result["recipe"] in minutes]
+    if not found:
+        first = next(name for name in minutes if name in RECIPES)
+        takes = f"about {minutes[first]} min on two cores"
+        raise UserError(f"no finished run below {folder}/: `dl780 train {first}` makes one ({takes})")
+    return max(found, key=lambda run: (run / "result.json").stat().st_mtime_ns)
 
 
 def compare(found: list[tuple[Path, dict[str, Any]]]) -> str:

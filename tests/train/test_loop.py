@@ -16,7 +16,7 @@ import torch
 
 from dl780 import UserError
 from dl780.data import load
-from dl780.recipes import MLP, Autoencoder, LeNet
+from dl780.recipes import MLP, VGG, AlexNet, Autoencoder, GoogLeNet, LeNet, ResNet
 from dl780.train import checkpoint, loop
 from dl780.train.loop import evaluate, schedule, train
 
@@ -308,3 +308,40 @@ def evaluate_stack(tmp_path: Path, trained: int) -> float:
         dataset="digits", data="embedded", hidden=(24, 16), steps=1, lr=0.0, out=tmp_path / "fresh", threads=1
     )
     return float(train(fresh)["metrics"]["test_loss"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kind"),
+    [(ResNet, {}), (VGG, dict(depth=11)), (GoogLeNet, {})],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_networks_of_the_imagenet_years_train_on_small_pictures(
+    recipe: Any, kind: dict[str, Any], tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = dict(dataset="shapes", steps=2, batch=8, overfit_batch=True, out=tmp_path / "run")
+    result = train(recipe(**settings, **kind))
+    assert result["data"] == "shapes"
+    assert result["steps"] == 2
+    assert abs(json.loads((tmp_path / "run" / "manifest.json").read_text())["initial_loss"] - math.log(6)) < 0.5
+
+
+def test_googlenet_learns_through_its_heads(folder_of_pictures: Path, tmp_path: Path) -> None:
+    recipe = GoogLeNet(
+        dataset="imagefolder", data=str(folder_of_pictures), augment=("zoom", "flip"), steps=1, batch=2,
+        out=tmp_path / "run",
+    )  # fmt: skip
+    train(recipe)
+    started = json.loads((tmp_path / "run" / "manifest.json").read_text())["initial_loss"]
+    assert started == pytest.approx(1.6 * math.log(2), abs=0.3)
+
+
+@pytest.mark.parametrize(("recipe", "words"), [
+    (ResNet(dataset="digits"), "32×32, not 8×8 of digits"),
+    (ResNet(dataset="shapes", depth=50), "224×224, not 32×32"),
+    (ResNet(dataset="shapes", depth=21), "there is no model 'resnet21'"),
+    (AlexNet(dataset="shapes"), "224×224"),
+])  # fmt: skip
+def test_pictures_of_another_size_are_one_line(recipe: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=words):
+        train(replace(recipe, out=tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
