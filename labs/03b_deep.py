@@ -514,16 +514,8 @@ sizes = ((2, 6, 7, 9), (4, 6, 1, 1), (3, 6, 1, 1), (5, 3, 3, 3), (2, 6, 1, 1), (
 def inception(Z, W_1, R_3, W_3, R_5, W_5, W_p):
     """The block, forwards."""
     convolved = lambda Z, W: F.conv2d(Z, W, padding=W.shape[2] // 2).relu()
-    pooled = F.max_pool2d(Z, 3, 1, 1)
-    return torch.cat(
-        [
-            convolved(Z, W_1),
-            convolved(convolved(Z, R_3), W_3),
-            convolved(convolved(Z, R_5), W_5),
-            convolved(pooled, W_p),
-        ],
-        dim=1,
-    )
+    A_3, A_5 = convolved(convolved(Z, R_3), W_3), convolved(convolved(Z, R_5), W_5)
+    return torch.cat([convolved(Z, W_1), A_3, A_5, convolved(F.max_pool2d(Z, 3, 1, 1), W_p)], dim=1)
 
 
 with when_written():
@@ -532,10 +524,10 @@ with when_written():
     G = torch.randn(2, 14, 7, 9, generator=generator)
     for i, (name, g) in enumerate(zip(names, inception_backward(G, *inputs))):
         along = torch.randn(sizes[i], generator=generator)
-        up, down = (
-            (inception(*inputs[:i], inputs[i] + step * along, *inputs[i + 1 :]) * G).sum() for step in (eps, -eps)
-        )
-        print(f"G_{name:<4} {abs((up - down) / (2 * eps) - (torch.as_tensor(g) * along).sum()):.0e}")
+        moved = ([*inputs[:i], inputs[i] + step * along, *inputs[i + 1 :]] for step in (eps, -eps))
+        up, down = ((inception(*values) * G).sum() for values in moved)
+        slope = (torch.as_tensor(g) * along).sum()
+        print(f"G_{name:<4}{slope:>9.3f}, off by {abs((up - down) / (2 * eps) / slope - 1):.0e} of it")
 
 # %%
 lab.progress()
@@ -660,14 +652,14 @@ lab.check(total_variation_gradient).points
 
 # %% [markdown]
 # **Let it dream.** The picture is the sample photograph that comes with matplotlib, of Grace Hopper. The network is no
-# trained one: its first layer has hand-made filters for edges and lines of eight directions, in light and dark, red and
+# trained one: its first layer has hand-made filters for edges and lines of four directions, in light and dark, red and
 # green, blue and yellow, not unlike those that AlexNet learned; the second layer mixes them at random. So expect
-# contours and stripes, not dogs. Forty steps of your `dream_step` for each picture, clamped to $[0, 1]$; in the last
+# contours and stripes, not dogs. Thirty steps of your `dream_step` for each picture, clamped to $[0, 1]$; in the last
 # one every step also follows your total variation downhill. It takes some ten seconds.
 
 # %%
 pixels = torch.from_numpy(plt.imread(get_sample_data("grace_hopper.jpg")).copy())[30:414, 64:448]
-photo = F.interpolate(pixels.movedim(2, 0)[None] / 255, size=(96, 96), mode="area")
+photo = F.interpolate(pixels.movedim(2, 0)[None] / 255, size=(80, 80), mode="area")
 generator = torch.Generator().manual_seed(0)
 
 side = torch.arange(-2.0, 3)
@@ -684,11 +676,11 @@ edges = torch.cat([edges, -edges])
 mixed = torch.randn(6, len(edges), 5, 5, generator=generator) / math.sqrt(25 * len(edges))
 
 
-def dream(Ws, smooth=0.0, steps=40):
+def dream(Ws, smooth=0.0, steps=30):
     """The photograph after some steps, and L at each of them."""
     X, climb, shifts = photo, [], torch.randint(-4, 5, (steps, 2), generator=torch.Generator().manual_seed(0))
     for dy, dx in shifts.tolist():
-        L, X = dream_step(X, Ws, [torch.zeros(len(W)) for W in Ws], dy, dx, 0.012, 1e-8)
+        L, X = dream_step(X, Ws, [torch.zeros(len(W)) for W in Ws], dy, dx, 0.015, 1e-8)
         if smooth:
             _, G = total_variation_gradient(X, 1e-4)
             X = X - smooth * G / G.abs().mean()
@@ -701,7 +693,7 @@ with when_written():
     dreams = {
         "first layer": dream([edges]),
         "second layer": dream([edges, mixed]),
-        "second, smoothed": dream([edges, mixed], smooth=0.006),
+        "second, smoothed": dream([edges, mixed], smooth=0.008),
     }
     figure, panels = plt.subplots(1, 4, figsize=(11, 3))
     image(panels[0], photo[0].movedim(0, 2))
