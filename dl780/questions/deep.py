@@ -103,35 +103,28 @@ vgg_column = Values(
         "A fully connected layer takes all C·H·W numbers; what leaves it is (n, 1, 1).",
     ),
     mistakes={
-        "left out the biases": lambda column, C, H, W: _column(
-            column,
-            *(C, H, W),
+        "left out the biases": partial(
+            _column,
             conv=lambda C, H, W, k, n: nn.Conv2d(C, n, k, padding=k // 2, bias=False),
             FC=lambda C, H, W, n: nn.Sequential(
                 nn.Flatten(), nn.Linear(C * H * W, n, bias=False), nn.Unflatten(1, (n, 1, 1))
             ),
         ),
-        "left the convolutions without padding": lambda column, C, H, W: _column(
-            column, C, H, W, conv=lambda C, H, W, k, n: nn.Conv2d(C, n, k)
+        "left the convolutions without padding": partial(_column, conv=lambda C, H, W, k, n: nn.Conv2d(C, n, k)),
+        "padded every convolution by 1, whatever its filter": partial(
+            _column, conv=lambda C, H, W, k, n: nn.Conv2d(C, n, k, padding=1)
         ),
-        "padded every convolution by 1, whatever its filter": lambda column, C, H, W: _column(
-            column, C, H, W, conv=lambda C, H, W, k, n: nn.Conv2d(C, n, k, padding=1)
+        "counted every filter as 3×3": partial(_column, conv=lambda C, H, W, k, n: nn.Conv2d(C, n, 3, padding=1)),
+        "rounded up where pooling leaves a row or column over": partial(
+            _column, maxpool=lambda C, H, W: nn.MaxPool2d(2, ceil_mode=True)
         ),
-        "counted every filter as 3×3": lambda column, C, H, W: _column(
-            column, C, H, W, conv=lambda C, H, W, k, n: nn.Conv2d(C, n, 3, padding=1)
+        "fed the first fully connected layer the channels alone, not C·H·W numbers": partial(
+            _column, FC=lambda C, H, W, n: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(C, n, 1))
         ),
-        "rounded up where pooling leaves a row or column over": lambda column, C, H, W: _column(
-            column, C, H, W, maxpool=lambda C, H, W: nn.MaxPool2d(2, ceil_mode=True)
+        "gave LRN a scale and a shift for each channel, as batch norm has": partial(
+            _column, LRN=lambda C, H, W: nn.BatchNorm2d(C)
         ),
-        "fed the first fully connected layer the channels alone, not C·H·W numbers": lambda column, C, H, W: _column(
-            column, C, H, W, FC=lambda C, H, W, n: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(C, n, 1))
-        ),
-        "gave LRN a scale and a shift for each channel, as batch norm has": lambda column, C, H, W: _column(
-            column, C, H, W, LRN=lambda C, H, W: nn.BatchNorm2d(C)
-        ),
-        "left the filter's window out of the count": lambda column, C, H, W: _column(
-            column, C, H, W, conv=lambda C, H, W, k, n: nn.Conv2d(C, n, 1)
-        ),
+        "left the filter's window out of the count": partial(_column, conv=lambda C, H, W, k, n: nn.Conv2d(C, n, 1)),
     },
 )
 
