@@ -53,7 +53,7 @@ def known(question: Question, failures: list[Failure]) -> tuple[str, str | None]
 
 def _follows(question: Question) -> Iterator[tuple[str, Callable[..., Any]]]:
     """The right composition with an earlier question's mistake in it, for each of them."""
-    for keyword, part in getattr(question, "parts", {}).items():
+    for keyword, part in question.parts.items():
         for name, mistake in part.mistakes.items():
             yield (
                 f"follows from your `{part.name}`, which {name}",

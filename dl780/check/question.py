@@ -41,6 +41,7 @@ class Question:
     hints: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()  # questions whose functions this one calls
     mistakes: Mapping[str, Function] = field(default_factory=dict)
+    parts: Mapping[str, "Gradients"] = field(default_factory=dict)  # keyword of `of` -> the question it stands for
     ties: Mapping[str, Function] = field(default_factory=dict)  # output -> the right answer nearest to (want, got)
     core: int = 3  # how many cases with drawn sizes
     edges: tuple[dict[str, Any], ...] = ()
@@ -165,7 +166,6 @@ class Gradients(Question):
     """
 
     wrt: Mapping[str, str] = field(default_factory=dict)
-    parts: Mapping[str, "Gradients"] = field(default_factory=dict)  # keyword of `of` -> the question it stands for
     key: str = "autograd"
 
     @cached_property

@@ -21,7 +21,7 @@ class LabQuestions:
 
     @property
     def out_of(self) -> float:
-        """Points of the core questions: 100."""
+        """Points of the core questions: 100, or 50 of a short lab."""
         return sum(question.out_of for question in self.questions.values() if not question.extra)
 
 

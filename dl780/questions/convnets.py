@@ -486,7 +486,7 @@ batch_norm_backward = Gradients(
 Layer = Callable[..., Tensor]
 
 
-def _passing(a: Tensor) -> Tensor:
+def passing(a: Tensor) -> Tensor:
     """relu(a), with the slope 1 everywhere."""
     return looks_like(a.relu(), a)
 
@@ -558,8 +558,8 @@ residual_block_backward = Gradients(
             _residual_block,
             end=lambda F_Z, Z: looks_like(torch.relu(F_Z + Z), torch.relu(F_Z + Z.detach()) + Z),
         ),
-        "left out the last ReLU": partial(_residual_block, end=lambda F_Z, Z: _passing(F_Z + Z)),
-        "let the gradient through the inner ReLU where it is off": partial(_residual_block, inner=_passing),
+        "left out the last ReLU": partial(_residual_block, end=lambda F_Z, Z: passing(F_Z + Z)),
+        "let the gradient through the inner ReLU where it is off": partial(_residual_block, inner=passing),
         "took the last ReLU's slope before the shortcut was added": partial(
             _residual_block, end=lambda F_Z, Z: slope_elsewhere(torch.relu, F_Z + Z, at=F_Z)
         ),
@@ -628,7 +628,7 @@ input_gradient = Gradients(
         ),
         "divided by N twice": lambda right, y: {"G_X": right["G_X"] / len(y)},
         "left out the 1 / (H·W) of the mean over places": lambda right, X: {"G_X": right["G_X"] * X[0, 0].numel()},
-        "let the gradient through ReLU where it is off": partial(_image_loss, relu=_passing),
+        "let the gradient through ReLU where it is off": partial(_image_loss, relu=passing),
         "returned the gradient of the convolution's output, not of the image": lambda right, X, y, W, b, V, c: {
             "G_X": gradient(
                 lambda A: F.cross_entropy(A.relu().mean((2, 3)) @ V.T + c, y),
@@ -724,7 +724,7 @@ lenet_backward = Gradients(
         "Backward, from the end: each linear layer as in lab 2, then back into the shape (N, K_2, 5, 5), and so on.",
     ),
     mistakes={
-        "let the gradient through ReLU where it is off": partial(_lenet, relu=_passing),
+        "let the gradient through ReLU where it is off": partial(_lenet, relu=passing),
         "put a ReLU after fc3, too": partial(_lenet, last=torch.relu),
         "pooled by the average, as LeNet-5 did in 1998": partial(
             _lenet, pool=lambda Z, size, stride, padding: F.avg_pool2d(Z, size, stride)

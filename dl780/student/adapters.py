@@ -27,6 +27,11 @@ def of_polynomial(numerical_gradient: Function, c: Tensor, x: Tensor, eps: float
     return numerical_gradient(polynomial(c), x, eps)
 
 
+def of_column(vgg_column: Function, column: Tensor, C: int, H: int, W: int) -> object:
+    """`vgg_column(rows, C, H, W)`: a text travels as its bytes, and arrives as the list of its words."""
+    return vgg_column(bytes(column.tolist()).decode().split(), C, H, W)
+
+
 def with_drawn_network(
     backpropagation: Function, x: Tensor, y: Tensor, Ws: list[Tensor], bs: list[Tensor], cs: list[Tensor], s: Tensor
 ) -> object:

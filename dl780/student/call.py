@@ -90,8 +90,8 @@ def _by_name(returned: dict[Any, Any], names: Sequence[str]) -> Sequence[Any]:
 
 def sentence(error: BaseException, question: str) -> str:
     """Say in one line why a call gave nothing: not written yet, not allowed, or what it raised and where."""
-    if isinstance(error, NotImplementedError):
-        other = str(error).strip("\"' ")
+    other = str(error).strip("\"' ") if isinstance(error, NotImplementedError) else None
+    if other is not None and (other == "" or other.isidentifier()):  # torch raises it, too, with a sentence
         return UNWRITTEN if other in ("", question) else f"needs `{other}`, which is not written yet"
     if isinstance(error, NotAllowed | TooSlow | WrongOutputs):
         return str(error)

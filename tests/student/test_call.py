@@ -128,6 +128,13 @@ def test_an_error_of_torch_names_the_students_line() -> None:
     assert error.endswith("in `torch_refuses` at `return a @ a  # not square`")
 
 
+def test_what_torch_has_not_implemented_is_not_taken_for_a_question() -> None:
+    def f(a: Tensor) -> Any:
+        raise NotImplementedError("could not run with these arguments")
+
+    assert tried(f).error.startswith("raised NotImplementedError: could not run with these arguments, in `f` at ")
+
+
 def test_wrong_arguments_are_told() -> None:
     assert tried(lambda: 1).error.startswith("raised TypeError: ")
     assert "takes 0 positional arguments but 1 was given" in tried(lambda: 1).error
