@@ -16,22 +16,27 @@ from dl780 import UserError
 from dl780.models import pretrained
 from dl780.models.alexnet import alexnet
 from dl780.models.autoencoder import autoencoder
+from dl780.models.captioner import Captioner, small_cnn
 from dl780.models.char_rnn import CharRNN
 from dl780.models.googlenet import googlenet, googlenet_cifar
 from dl780.models.lenet import lenet5, lenet5_1998
 from dl780.models.mlp import mlp
 from dl780.models.resnet import RESNET
+from dl780.models.seq2seq import Seq2Seq
 from dl780.models.vgg import VGG
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "alexnet": alexnet,
     "autoencoder": autoencoder,
+    "captioner": Captioner,
     "char_rnn": CharRNN,
     "googlenet": googlenet,
     "googlenet_cifar": googlenet_cifar,
     "lenet5": lenet5,
     "lenet5_1998": lenet5_1998,
     "mlp": mlp,
+    "seq2seq": Seq2Seq,
+    "small_cnn": small_cnn,
     **RESNET,
     **VGG,
 }

@@ -12,4 +12,5 @@ def attend(Q: Tensor, K: Tensor, V: Tensor, seen: Tensor | None = None) -> Tenso
     A = Q @ K.transpose(1, 2) / Q.shape[2] ** 0.5
     if seen is not None:
         A = A.masked_fill(~seen[:, None], -1e9)
-    return A.softmax(2) @ V
+    out: Tensor = A.softmax(2) @ V
+    return out

@@ -70,7 +70,7 @@ def _best(
 ) -> tuple[Tensor, Tensor]:
     """The best `width` of the finished sentences and of those that end now."""
     m, _, most = best_words.shape
-    tail = words if end is None else torch.cat([words, torch.full_like(words[:, :, :1], end)], 2)
+    tail = words if end is None else torch.cat([words, words.new_full((m, words.shape[1], 1), end)], 2)
     ended = torch.nn.functional.pad(tail, (0, most - tail.shape[2]), value=PAD)
     best, which = _top(torch.cat([best, scores], 1), width)
     return best, torch.cat([best_words, ended], 1)[torch.arange(m, device=best.device)[:, None], which]
@@ -78,7 +78,7 @@ def _best(
 
 def _top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest of each row; of those that tie, the lower index first (torch.topk promises no order)."""
-    found = scores.sort(1, descending=True, stable=True)
+    found = scores.sort(stable=True, dim=1, descending=True)
     return found.values[:, :k], found.indices[:, :k]
 
 

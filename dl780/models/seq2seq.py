@@ -19,7 +19,7 @@ class Seq2Seq(nn.Module):
     """
 
     def __init__(
-        self, words: int, hidden: int = 256, embedding: int = 128, layers: int = 1, attention: bool = False,
+        self, words: int = 1000, hidden: int = 256, embedding: int = 128, layers: int = 1, attention: bool = False,
         dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -36,7 +36,7 @@ class Seq2Seq(nn.Module):
         return self._say(words, self.begin(X))[0]
 
     def begin(self, X: Tensor) -> State:
-        """What the encoder has read: its last state (m, layers, k) twice; for attention its outputs and which there are."""
+        """What the encoder has read: h and c (m, layers, k); for attention its outputs, too, and which there are."""
         lengths = (X != PAD).sum(1).clamp(min=1)
         E = self.drop(self.embed(backwards(X, lengths)))
         packed = pack_padded_sequence(E, lengths.cpu(), batch_first=True, enforce_sorted=False)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from dl780 import UserError
 from dl780.recipes.base import Recipe, Supervised
-from dl780.recipes.language import CharRNN
+from dl780.recipes.language import Captioner, CharRNN, Seq2Seq
 from dl780.recipes.pictures import MLP, VGG, AlexNet, Autoencoder, GoogLeNet, LeNet, Pictures, ResNet
 
 __all__ = [
@@ -18,12 +18,14 @@ __all__ = [
     "VGG",
     "AlexNet",
     "Autoencoder",
+    "Captioner",
     "CharRNN",
     "GoogLeNet",
     "LeNet",
     "Pictures",
     "Recipe",
     "ResNet",
+    "Seq2Seq",
     "Supervised",
     "as_json",
     "from_json",
@@ -34,11 +36,13 @@ RECIPES: dict[str, type[Recipe]] = {
     for kind in (
         AlexNet,
         Autoencoder,
+        Captioner,
         CharRNN,
         GoogLeNet,
         LeNet,
         MLP,
         ResNet,
+        Seq2Seq,
         VGG,
     )
 }

@@ -32,3 +32,55 @@ class CharRNN(Supervised):
     def about(self) -> str:
         """The text."""
         return "python" if self.data in ("auto", "embedded") else Path(self.data).name.split(".")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captioner(Supervised):
+    """The captioner: a CNN looks at a picture, a recurrent network tells of it."""
+
+    name: ClassVar = "captioner"
+    data: str = "auto"  # auto (drawn shapes), a folder of captions and pictures, or a file of captions
+    side: int = 96  # pixels that pictures of a folder are fitted to
+    least: int = 3  # times that a word must occur in training
+    look: Literal["small", "resnet20", "resnet18"] = "small"  # the CNN; small has four convolutions
+    start: Path | None = None  # a run of the recipe resnet with the same depth, whose weights start the CNN
+    frozen: bool = False  # whether the CNN stays as it is
+    form: Literal["lstm", "multimodal"] = "lstm"  # or the slide's multimodal RNN
+    attention: bool = False  # whether the decoder looks at places of the CNN's last maps
+    hidden: int = 256  # units
+    embedding: int = 128  # length of a word's vector
+    dropout: float = 0.0  # share left out around the recurrent network
+    bucketed: bool = True  # batches of sentences of like length
+    width: int = 3  # of the beam that test captions are searched with
+    augment: tuple[str, ...] = ()  # of shift, crop, flip, affine, zoom, cutout; no flip where captions tell sides
+    epochs: int = 12  # passes over the captions
+    lr: float = 3e-3  # learning rate at its highest: it rises over the first part of the budget and falls to 0
+    clip: float = 5.0  # the gradient's norm is made no longer than this; 0 leaves it
+
+    @property
+    def about(self) -> str:
+        """The pictures."""
+        return "shapes" if self.data in ("auto", "embedded") else Path(self.data).name.split(".")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seq2Seq(Supervised):
+    """Sequence to sequence: an LSTM reads a sentence, another one answers."""
+
+    name: ClassVar = "seq2seq"
+    data: str = "auto"  # auto (chatterbot's corpus), reverse, a TSV of pairs, or a folder of conversations
+    least: int = 1  # times that a word must occur in training
+    attention: bool = False  # whether the decoder looks at the words read
+    hidden: int = 256  # units of each layer
+    embedding: int = 128  # length of a word's vector
+    layers: int = 1  # of the encoder, and of the decoder
+    dropout: float = 0.0  # share left out around the recurrent networks
+    bucketed: bool = True  # batches of sentences of like length
+    width: int = 3  # of the beam that test answers are searched with
+    epochs: int = 12  # passes over the pairs
+    clip: float = 5.0  # the gradient's norm is made no longer than this; 0 leaves it
+
+    @property
+    def about(self) -> str:
+        """The conversations."""
+        return "chatterbot" if self.data in ("auto", "embedded") else Path(self.data).name.split(".")[0]

@@ -54,7 +54,7 @@ def evaluate(
         task = task_of(recipe, found)
         task.model.load_state_dict(checkpoint.load_weights(run, which))
         model = task.model.to(machine.device, machine.dtype)
-        return found.name, measure(task, model, found.test, machine, "test") | report(task, model, machine)
+        return found.name, report(task, model, machine, measure(task, model, found.test, machine, "test"))
 
 
 def measure(task: Task, model: nn.Module, split: Examples, machine: Machine, name: str) -> Metrics:
@@ -77,13 +77,13 @@ def measure(task: Task, model: nn.Module, split: Examples, machine: Machine, nam
     return {f"{name}_{key}": machine.sum(value).item() / counted for key, value in sums.items()}
 
 
-def report(task: Task, model: nn.Module, machine: Machine) -> Metrics:
-    """What else a task tells of its test set, named test_…; by the first of several processes."""
+def report(task: Task, model: nn.Module, machine: Machine, found: Metrics) -> Metrics:
+    """Metrics of the test set, and what else a task tells of it; by the first of several processes."""
     if machine.rank:
-        return {}
+        return found
     model.eval()
     with torch.inference_mode():
-        return {f"test_{name}": value for name, value in task.report(model, machine).items()}
+        return found | {f"test_{name}": value for name, value in task.report(model, machine, found).items()}
 
 
 @dataclass
@@ -277,7 +277,7 @@ class Training:
         name = "train" if self.recipe.overfit_batch else "test"
         metrics = measure(self.task, self.base, split, self.machine, name)
         if not self.recipe.overfit_batch:
-            metrics |= report(self.task, self.base, self.machine)
+            metrics = report(self.task, self.base, self.machine, metrics)
         result = dict(
             recipe=self.recipe.name, data=self.data.name, seed=self.recipe.seed, epochs=self.at.step / self.a_epoch,
             steps=self.at.step, seconds=round(seconds, 2), cpu_seconds=round(cpu_seconds, 2), metrics=metrics,

@@ -41,7 +41,7 @@ def _examples(X: Any, y: Any) -> int:
     return len(y)
 
 
-def _nothing_more(model: nn.Module, machine: Machine) -> dict[str, float]:
+def _nothing_more(model: nn.Module, machine: Machine, found: dict[str, float]) -> dict[str, float]:
     return {}
 
 
@@ -59,7 +59,7 @@ class Task:
     prepare: Callable[[Any], Any] = lambda X: X  # what is fed -> what the model takes
     augment: Callable[[Any, torch.Generator], Any] = _unchanged  # of what is fed, in training
     counted: Callable[[Any, Any], int] = _examples  # what a mean is taken over
-    report: Callable[[nn.Module, Machine], dict[str, float]] = _nothing_more  # what else is told of the test set
+    report: Callable[[nn.Module, Machine, dict[str, float]], dict[str, float]] = _nothing_more  # more of the test set
     initial_loss: float | None = None  # of a model that knows nothing
     in_parts: bool = False  # whether a step may leave some weights without a gradient
     together: int = 1000  # examples that are evaluated at a time

@@ -6,10 +6,15 @@ from types import ModuleType
 from typing import Any
 
 from dl780 import recipes
-from dl780.train import language, pictures
+from dl780.train import language, pictures, sentences
 from dl780.train.task import Data, Task
 
-KINDS: dict[type[recipes.Supervised], ModuleType] = {recipes.Pictures: pictures, recipes.CharRNN: language}
+KINDS: dict[type[recipes.Supervised], ModuleType] = {
+    recipes.Pictures: pictures,
+    recipes.CharRNN: language,
+    recipes.Captioner: sentences,
+    recipes.Seq2Seq: sentences,
+}
 
 
 def data_of(
