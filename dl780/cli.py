@@ -331,7 +331,7 @@ def dream(
     Args:
         checkpoint: a run's folder; by default the newest finished run on pictures
         model: instead of a run, a network of torchvision whose weights lie below TORCH_HOME, such as googlenet
-        layer: which is excited; by default the deepest with maps of an eighth of the picture or more
+        layer: which is excited; by default the deepest with maps of a sixteenth of the picture or more
         channel: only this one of its channels
         list_layers: only name the network's layers, with what each gives for one picture
         side: pixels of the picture's longer side

@@ -83,6 +83,21 @@ def test_importing_data_loads_no_library_of_pictures() -> None:
     assert not {name for name in loaded if name.startswith(("dl780.check", "dl780.grade", "dl780.questions"))}
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "models").glob("*.py")), ids=lambda path: path.stem)
+def test_models_know_nothing_of_who_trains_them(path: Path) -> None:
+    assert parts_imported_by(path) <= {"models"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "see").glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_network_sees_comes_last(path: Path) -> None:
+    assert parts_imported_by(path) <= {"see", "train", "models", "data", "files"}
+
+
+def test_importing_models_loads_no_other_library() -> None:
+    loaded = loaded_after("import dl780.models")
+    assert not loaded & {"torchvision", "matplotlib", "PIL", "sklearn"}
+
+
 @pytest.mark.parametrize("path", sorted((PACKAGE / "questions").glob("*.py")), ids=lambda path: path.stem)
 def test_questions_know_the_check_and_data_alone(path: Path) -> None:
     assert parts_imported_by(path) <= {"check", "student", "questions", "data"}

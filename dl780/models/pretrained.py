@@ -22,7 +22,7 @@ FORMS: dict[str, dict[str, Any]] = {  # what makes a network of the name the one
 
 def load(name: str, make: Callable[[dict[str, Any]], nn.Module]) -> nn.Module:
     """The network that `make` builds in torchvision's form, with torchvision's weights. Raises `UserError`."""
-    theirs, *_ = read(name)
+    theirs = _read(find(name)[0])
     with torch.device("meta"):
         model = make(FORMS.get(name, {}))
     from_torchvision(name, model, theirs, assign=True)
@@ -67,26 +67,27 @@ def key_map(name: str, model: nn.Module) -> dict[str, str]:
     return {key: re.sub(r"^\w+", lambda layer: of[layer.group()], key) for key in keys}
 
 
-def read(name: str) -> tuple[State, tuple[str, ...], str]:
-    """torchvision's weights of a network, the names of its classes, and the file's name; nothing is fetched.
+def find(name: str) -> tuple[Path, tuple[str, ...]]:
+    """The file of torchvision's weights of a network, and the names of its classes; nothing is fetched.
 
     Files are looked for in `$TORCH_HOME/hub/checkpoints`, as torchvision itself does, its default first. Raises
-    `UserError`, which names the file and the folder.
+    `UserError`, which names the file, the folder and the address.
     """
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     kinds = _kinds(name)
     for kind in kinds:
-        file = folder / Path(kind.url).name
-        if file.exists():
-            try:
-                state: State = torch.load(file, weights_only=True, map_location="cpu")
-            except Exception as error:  # torch raises several kinds for a file that is cut off
-                raise UserError(
-                    f"{file} cannot be read ({type(error).__name__}): get it again from {kind.url}"
-                ) from None
-            return state, tuple(kind.meta["categories"]), file.name
+        if (file := folder / Path(kind.url).name).exists():
+            return file, tuple(kind.meta["categories"])
     file = folder / Path(kinds[0].url).name
     raise UserError(f"there are no weights {file} (set TORCH_HOME where they lie elsewhere); get {kinds[0].url}")
+
+
+def _read(file: Path) -> State:
+    try:
+        state: State = torch.load(file, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises several kinds for a file that is cut off
+        raise UserError(f"{file} cannot be read ({type(error).__name__}): get it again") from None
+    return state
 
 
 def _kinds(name: str) -> list[Any]:

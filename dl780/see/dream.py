@@ -37,12 +37,12 @@ def start(network: Network, path: Path, side: int) -> Tensor:
 
 
 def usual_layer(network: Network) -> str:
-    """The deepest layer whose maps still have an eighth of the picture's height: textures and parts of things.
+    """The deepest layer whose maps are still 4 pixels high, and a sixteenth of the picture: parts of things.
 
     Raises `UserError`.
     """
-    height = network.shape[1]
-    found = [name for name, shape in maps(network).items() if shape[1] >= height / 8]
+    least = max(4, network.shape[1] // 16)
+    found = [name for name, shape in maps(network).items() if shape[1] >= least]
     if not found:
         raise UserError(f"{network.title}: it has no layer that gives maps, so it cannot dream")
     return found[-1]
@@ -79,6 +79,7 @@ def dream(
         total_variation: how much of a step goes against differences between neighbours
         seed: of the jitter
     """
+    _check(scale, octaves=(octaves, 1), steps=(steps, 1), jitter=(jitter, 0))
     generator = torch.Generator().manual_seed(seed)
     full = list(picture.shape[1:])
     sizes = [[round(n / scale**i) for n in full] for i in reversed(range(octaves))]
@@ -122,6 +123,15 @@ def ascent(network: Network, X: Tensor, layer: str, channel: int | None = None, 
 def variation(X: Tensor) -> Tensor:
     """Σ |X_{i+1,j} - X_{ij}| + |X_{i,j+1} - X_{ij}| over a picture (C, H, W)."""
     return X.diff(dim=1).abs().sum() + X.diff(dim=2).abs().sum()
+
+
+def _check(scale: float, **numbers: tuple[int, int]) -> None:
+    """Each number against its least."""
+    for name, (value, least) in numbers.items():
+        if value < least:
+            raise UserError(f"--{name} takes a number from {least}, not {value}")
+    if scale <= 1:
+        raise UserError(f"--scale takes a number above 1, not {scale}")
 
 
 def _unit(G: Tensor) -> Tensor:

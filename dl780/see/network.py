@@ -152,10 +152,12 @@ def _of_run(run: Path, source: str | None) -> Network:
 
 def _of_torchvision(name: str, source: str | None) -> Network:
     model = get_model(name, weights="torchvision")
-    _, classes, file = pretrained.read(name)
+    file, classes = pretrained.find(name)
     data = load("imagefolder", source) if source else None
     prepare = partial(normalise, mean=IMAGENET[0], std=IMAGENET[1])
-    return Network(f"{name}, {file} of torchvision", _still(model), prepare, (3, SIDE, SIDE), classes, data, BORDER)
+    return Network(
+        f"{name}, {file.name} of torchvision", _still(model), prepare, (3, SIDE, SIDE), classes, data, BORDER
+    )
 
 
 def _still(model: nn.Module) -> nn.Module:

@@ -105,7 +105,8 @@ def test_what_is_not_there_is_one_line(resnet: Network, X: torch.Tensor, layer: 
         ("resnet20", 32, "layer3"),
         ("vgg11_cifar", 32, "relu4_2"),
         ("googlenet_cifar", 32, "inception5b"),
-        ("resnet18", 224, "layer2"),
+        ("resnet18", 224, "layer3"),
+        ("googlenet", 224, "inception4e"),
     ],
 )
 def test_the_usual_layer(network_of: NetworkOf, name: str, side: int, layer: str) -> None:

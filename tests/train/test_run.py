@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from dl780 import UserError
 from dl780.recipes import MLP, RECIPES, as_json, from_json
-from dl780.train.run import compare, open_run, read_recipe, results, write_manifest
+from dl780.train.run import compare, newest, open_run, read_recipe, results, write_manifest
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -84,3 +85,14 @@ def test_runs_are_compared_on_the_same_data_only(trained: Callable[..., Any], tm
     assert [line.split()[0] for line in tables[0].splitlines()[1:]] == ["run", "a", "b"]
     assert [line.split()[0] for line in tables[1].splitlines()[1:]] == ["run", "c"]
     assert "test_accuracy" in tables[0]
+
+
+def test_the_newest_run_of_a_recipe(tmp_path: Path) -> None:
+    for age, (name, recipe) in enumerate([("third", "mlp"), ("second", "lenet"), ("first", "lenet")]):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(json.dumps({"recipe": recipe}))
+        os.utime(tmp_path / name / "result.json", (1e9 - age, 1e9 - age))
+    assert newest({"lenet": 1}, tmp_path).name == "second"
+    assert newest({"lenet": 1, "mlp": 1}, tmp_path).name == "third"
+    with pytest.raises(UserError, match=r"`dl780 train autoencoder` makes one \(about 7 min on two cores\)"):
+        newest({"of the future": 3, "autoencoder": 7}, tmp_path)
