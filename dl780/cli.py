@@ -267,9 +267,9 @@ def classify(
         data: another place of the run's data set
         out: the picture, a PNG
     """
-    from dl780.see.classify import classify as answers
-    from dl780.see.classify import draw
-    from dl780.see.network import open_network
+    from dl780.use.classify import classify as answers
+    from dl780.use.classify import draw
+    from dl780.use.network import open_network
 
     if not images:
         raise UserError("name at least one picture")
@@ -298,8 +298,8 @@ def look(
         layer: whose maximally activating examples are drawn; by default the last one with maps
         out: folder to write into; by default RUN/look, or look-MODEL
     """
-    from dl780.see.look import look as pictures
-    from dl780.see.network import open_network, usual_run
+    from dl780.use.look import look as pictures
+    from dl780.use.network import open_network, usual_run
 
     run = checkpoint or (None if model else usual_run())
     network = open_network(run, model, data)
@@ -345,9 +345,9 @@ def dream(
         out: the dream, a PNG
         film: of the climb, a .gif, .png or .webp; it does not flash
     """
-    from dl780.see import dream as dreams
-    from dl780.see import film as films
-    from dl780.see.network import layers, open_network
+    from dl780.use import dream as dreams
+    from dl780.use import film as films
+    from dl780.use.network import layers, open_network
 
     network = open_network(checkpoint, model)
     if list_layers:

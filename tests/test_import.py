@@ -88,9 +88,19 @@ def test_models_know_nothing_of_who_trains_them(path: Path) -> None:
     assert parts_imported_by(path) <= {"models"}
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "see").glob("*.py")), ids=lambda path: path.stem)
-def test_what_a_network_sees_comes_last(path: Path) -> None:
-    assert parts_imported_by(path) <= {"see", "train", "models", "data", "files"}
+@pytest.mark.parametrize("path", sorted((PACKAGE / "use").glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_checkpoint_is_used_for_comes_last(path: Path) -> None:
+    assert parts_imported_by(path) <= {"use", "train", "recipes", "models", "data", "files"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "recipes").glob("*.py")), ids=lambda path: path.stem)
+def test_recipes_are_tables_that_know_nothing(path: Path) -> None:
+    assert parts_imported_by(path) <= {"recipes"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "train").glob("*.py")), ids=lambda path: path.stem)
+def test_training_knows_nothing_of_what_a_checkpoint_is_used_for(path: Path) -> None:
+    assert parts_imported_by(path) <= {"train", "recipes", "models", "data", "files"}
 
 
 def test_importing_models_loads_no_other_library() -> None:

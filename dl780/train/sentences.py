@@ -44,9 +44,8 @@ def data_of(
         data = load_captions(source, side=recipe.side, least=recipe.least, vocabulary=words, say=say)
     else:
         data = load_conversations(source, least=recipe.least, vocabulary=words, say=say)
-    return (
-        data if recipe.bucketed else replace(data, splits=tuple(replace(part, bucketed=False) for part in data.splits))
-    )
+    train, validation, test = data.splits
+    return replace(data, splits=(replace(train, bucketed=recipe.bucketed), validation, test))
 
 
 def network(recipe: recipes.Captioner | recipes.Seq2Seq, words: int) -> nn.Module:

@@ -1,1 +1,1 @@
-"""What a checkpoint is good for."""
+"""What a checkpoint is good for: answers, pictures, dreams, texts."""

@@ -10,8 +10,8 @@ from torch import nn
 
 from dl780.data import Dataset, Split
 from dl780.models import get_model
-from dl780.see.network import Network
 from dl780.train.loop import train
+from dl780.use.network import Network
 
 
 def network(model: nn.Module, shape: tuple[int, int, int], classes: int = 10) -> Network:

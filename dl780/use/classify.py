@@ -10,8 +10,8 @@ import torch
 
 from dl780 import UserError
 from dl780.files import whole
-from dl780.see.draw import COLOURS, describe, show
-from dl780.see.network import Network
+from dl780.use.draw import COLOURS, describe, show
+from dl780.use.network import Network
 
 
 class Answer(NamedTuple):

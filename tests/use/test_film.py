@@ -8,9 +8,9 @@ import torch
 from PIL import Image, ImageSequence
 
 from dl780 import UserError
-from dl780.see.dream import dream, sample, start
-from dl780.see.film import MOST, RATE, calm, check, luminance, save
-from dl780.see.network import Network
+from dl780.use.dream import dream, sample, start
+from dl780.use.film import MOST, RATE, calm, check, luminance, save
+from dl780.use.network import Network
 
 
 def frames(path: Path) -> np.ndarray:

@@ -12,8 +12,8 @@ from torch import Tensor
 from dl780 import UserError
 from dl780.data import Split, batches
 from dl780.files import whole
-from dl780.see.draw import describe, show, tiles
-from dl780.see.network import Network, activation, maps
+from dl780.use.draw import describe, show, tiles
+from dl780.use.network import Network, activation, maps
 
 CHANNELS = 8  # of each layer that are drawn
 EXAMPLES = 2000  # of the validation set that are searched

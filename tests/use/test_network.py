@@ -12,7 +12,7 @@ import torchvision
 
 from dl780 import UserError
 from dl780.models import get_model
-from dl780.see.network import Network, activation, as_channels, layers, maps, open_network
+from dl780.use.network import Network, activation, as_channels, layers, maps, open_network
 
 NetworkOf = Callable[..., Network]
 

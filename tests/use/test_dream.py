@@ -8,8 +8,8 @@ import torch
 
 from dl780 import UserError
 from dl780.models import get_model
-from dl780.see.dream import ascent, dream, sample, start, usual_layer, variation
-from dl780.see.network import Network, activation
+from dl780.use.dream import ascent, dream, sample, start, usual_layer, variation
+from dl780.use.network import Network, activation
 
 NetworkOf = Callable[..., Network]
 

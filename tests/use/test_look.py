@@ -9,9 +9,9 @@ from PIL import Image
 from torch import nn
 
 from dl780.models import get_model
-from dl780.see.draw import tiles
-from dl780.see.look import chosen, first_filters, liveliest, look, most_exciting
-from dl780.see.network import Network, open_network
+from dl780.use.draw import tiles
+from dl780.use.look import chosen, first_filters, liveliest, look, most_exciting
+from dl780.use.network import Network, open_network
 
 NetworkOf = Callable[..., Network]
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from dl780 import UserError
 from dl780.data.stream import open_picture, pixels
 from dl780.files import whole
-from dl780.see.film import image
-from dl780.see.network import Network, activation, as_channels, maps
+from dl780.use.film import image
+from dl780.use.network import Network, activation, as_channels, maps
 
 LEAST = 16  # pixels of the smallest octave's shorter side
 

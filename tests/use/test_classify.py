@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from dl780 import UserError
-from dl780.see.classify import classify, draw
-from dl780.see.network import Network, open_network
+from dl780.use.classify import classify, draw
+from dl780.use.network import Network, open_network
 
 
 def test_answers_are_the_softmax_likeliest_first(resnet: Network, photograph: Path) -> None:

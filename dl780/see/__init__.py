@@ -1,1 +1,0 @@
-"""What a trained network sees: its answers, its filters and maps, and its dreams, as pictures."""
