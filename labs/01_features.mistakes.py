@@ -444,12 +444,15 @@ def universal(f, eps):
 
 
 # %% parity_deep: returned 1 for an even number of ones
-right_parity = parity_deep
-
-
 def parity_deep(n):
-    Ws, bs = right_parity(n)
-    return [*Ws[:-1], -Ws[-1]], [*bs[:-1], 1 - bs[-1]]
+    Ws, bs, read = [], [], torch.eye(n)
+    while len(read) > 1:
+        p = len(read) // 2
+        sums = read[0 : 2 * p : 2] + read[1 : 2 * p : 2]
+        Ws.append(torch.cat([sums, sums, read[2 * p :]]))
+        bs.append(torch.cat([torch.zeros(p), -torch.ones(p), torch.zeros(len(read) % 2)]))
+        read = torch.block_diag(torch.cat([torch.eye(p), -2 * torch.eye(p)], dim=1), torch.eye(len(read) % 2))
+    return [*Ws, -read], [*bs, torch.ones(1)]
 
 
 # %% parity_deep: lost the bit that has no partner where a level has an odd number
@@ -517,12 +520,9 @@ def parity_deep(n):
 
 
 # %% parity_shallow: returned 1 for an even number of ones
-right_shallow = parity_shallow
-
-
 def parity_shallow(n):
-    W_1, b_1, W_2, b_2 = right_shallow(n)
-    return W_1, b_1, -W_2, 1 + b_2
+    W_2 = torch.tensor([[-1.0] + [-2.0 * (-1) ** j for j in range(1, n)]])
+    return torch.ones(n, n), -torch.arange(n).double(), W_2, torch.ones(1)
 
 
 # %% parity_shallow: let the slope change by 2 in one direction only

@@ -385,7 +385,12 @@ def network(X: Tensor, Ws: Sequence[Tensor], bs: Sequence[Tensor]) -> Tensor:
 def _one_hidden(n: int, b_1: Value | tuple[()] = ()) -> tuple[Tensor, ...]:
     """Weights n → N → 1, for the N that b_1 has."""
     N = b_1.numel() if isinstance(b_1, Tensor) else len(b_1)
-    return torch.zeros(N, n), torch.zeros(N), torch.zeros(1, N), torch.zeros(1)
+    return _zeros(N, n), _zeros(N), _zeros(1, N), _zeros(1)
+
+
+def _zeros(*shape: int) -> Tensor:
+    """Zeros that take no memory, whatever sizes a student names."""
+    return torch.zeros(()).expand(shape)
 
 
 def units(eps: float) -> int:
@@ -425,7 +430,8 @@ def _near_after(mend: Callable[..., tuple[Tensor, ...]]) -> Callable[..., bool]:
 
     def predicate(c: Tensor, offset: float, eps: float, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor) -> bool:
         f = lipschitz(c, offset)
-        return _distance(f, eps, *mend(f, W_1, b_1, W_2, b_2))[0] <= SLACK * eps
+        few = len(b_1) <= 4 * units(eps)
+        return few and _distance(f, eps, *mend(f, W_1, b_1, W_2, b_2))[0] <= SLACK * eps
 
     return predicate
 
@@ -495,7 +501,7 @@ def parity(X: Tensor) -> Tensor:
 
 def _computes(want: Callable[[Tensor], Tensor]) -> Callable[..., bool]:
     """Whether a network computes another function of its bits than parity: the sign of a mistake."""
-    return lambda X, Ws, bs: _agree(network(X, Ws, bs), want(X))
+    return lambda X, Ws, bs: sum(map(len, bs)) <= X.shape[1] ** 2 + 9 and _agree(network(X, Ws, bs), want(X))
 
 
 def _agree(h: Tensor, want: Tensor) -> bool:
@@ -520,7 +526,7 @@ def layers_allowed(n: int) -> int:
 def _deep(n: int, bs: Sequence[Tensor] = ()) -> tuple[list[Tensor], list[Tensor]]:
     """Weights n → … → 1, for the hidden sizes that bs has."""
     sizes = [n, *(b.numel() for b in (bs[:-1] if isinstance(bs, list) else [])), 1]
-    return [torch.zeros(b, a) for a, b in pairwise(sizes)], [torch.zeros(k) for k in sizes[1:]]
+    return [_zeros(b, a) for a, b in pairwise(sizes)], [_zeros(k) for k in sizes[1:]]
 
 
 def _not_deep_parity(n: int, X: Tensor, Ws: list[Tensor], bs: list[Tensor]) -> str:
@@ -586,7 +592,9 @@ def _not_shallow_parity(n: int, X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor
 
 def _exact_after(mend: Callable[..., tuple[Tensor, ...]]) -> Callable[..., bool]:
     """Whether weights compute the parity after a change: the sign of a mistake."""
-    return lambda X, W_1, b_1, W_2, b_2: _agree(hidden(X, *mend(W_1, b_1, W_2, b_2)), parity(X))
+    return lambda n, X, W_1, b_1, W_2, b_2: (
+        len(b_1) <= 4 * n and _agree(hidden(X, *mend(W_1, b_1, W_2, b_2)), parity(X))
+    )
 
 
 def _signs(W: Tensor) -> Tensor:

@@ -178,6 +178,7 @@ def test_weights_that_overflow_are_not_right(question: Question) -> None:
         (lambda n: ([torch.ones(n)], [torch.zeros(1)]), "has shape"),
         (lambda n: ([torch.ones(1, n)], [torch.zeros(())]), "waits for the other"),
         (lambda n: ([torch.ones(1, n) * math.nan], [torch.zeros(1)]), "is not finite"),
+        (lambda n: ([torch.ones(1, n)] * 3, [torch.zeros(10**6), torch.zeros(10**6), torch.zeros(1)]), "has shape"),
         (lambda n: (None, None), "nothing (None)"),
         (lambda n: 1 / 0, "raised ZeroDivisionError"),
     ],
