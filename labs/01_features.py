@@ -60,6 +60,7 @@ torch.set_default_dtype(torch.float64)  # twice the digits of float32: a wrong g
 # %%
 from base64 import b64encode
 from contextlib import contextmanager
+from functools import cache
 from html import escape
 from io import BytesIO
 
@@ -169,6 +170,7 @@ def least_squares(Phi, y):
     return torch.linalg.lstsq(Phi, y).solution
 
 
+grid = torch.linspace(float(x_test.min()), float(x_test.max()), 300)
 with when_written():
     thetas = {d: least_squares(polynomial_features(scaled(x_train), d), y_train) for d in range(1, 13)}
     errors = [
@@ -177,7 +179,6 @@ with when_written():
     ]
     print("degree 1, 4, 12, error on unseen days:", *(f"{errors[1][d - 1]:.3f} GW" for d in (1, 4, 12)))
 
-    grid = torch.linspace(float(x_test.min()), float(x_test.max()), 300)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
     left.scatter(x_train, y_train, s=20, color="0.4")
     for d, style in ((1, ":"), (4, "-"), (12, "--")):
@@ -664,7 +665,13 @@ def with_constant(Phi):
 # **Rung 3: overfit a few examples.** Ten points must be learned by heart: expect a loss of about 0.002 after 500
 # passes, and on its way down.
 
+
 # %%
+def one_gradient(theta, phi, t):
+    """The gradient of one example, by your function."""
+    return logistic_loss_gradient(theta, phi[None], t[None])[1]
+
+
 with when_written():
     Phi = with_constant(radial_basis_features(X_train, centres, 0.5))
     print(f"1  initial loss {logistic_loss_gradient(torch.zeros(21), Phi, t_train)[0]:.4f}, log 2 = {math.log(2):.4f}")
@@ -676,13 +683,6 @@ with when_written():
     apart = (logistic_loss_gradient(theta, Phi, t_train)[1] - numerical).abs().max()
     print(f"2  largest difference of the gradient from central differences {apart:.0e}")
 
-
-def one_gradient(theta, phi, t):
-    """The gradient of one example, by your function."""
-    return logistic_loss_gradient(theta, phi[None], t[None])[1]
-
-
-with when_written():
     few = sgd(one_gradient, torch.zeros(21), Phi[:10], t_train[:10], 0.5, 500)
     loss = logistic_loss_gradient(few, Phi[:10], t_train[:10])[0]
     print(f"3  loss on ten examples {loss:.3f}, right: {((Phi[:10] @ few).sign() == t_train[:10]).sum()} of 10")
@@ -719,6 +719,16 @@ def network_gradient(theta, x, t):
     return torch.autograd.grad(loss, theta)[0]
 
 
+@cache
+def trained_network():
+    """The parameters after 60 passes; run this cell again after you changed your `sgd`."""
+    return sgd(network_gradient, theta_0, X_train, t_train, 0.1, 60)
+
+
+theta_0 = torch.randn(33, generator=torch.Generator().manual_seed(0))
+side = torch.linspace(-2.2, 2.2, 120), torch.linspace(-1.5, 1.5, 90)
+plane = torch.cartesian_prod(*side)
+
 with when_written():
     Omega, b = draw_frequencies(100, 2, 0.5, seed=0)
     phis = {
@@ -730,12 +740,8 @@ with when_written():
     for name, phi in phis.items():
         theta = sgd(one_gradient, torch.zeros(phi(X_train).shape[1]), phi(X_train), t_train, 0.2, 20)
         models[name] = lambda X, phi=phi, theta=theta: phi(X) @ theta
-    theta_0 = torch.randn(33, generator=torch.Generator().manual_seed(0))
-    learned = sgd(network_gradient, theta_0, X_train, t_train, 0.1, 60)
-    models["8 learned features"] = lambda X: network(learned, X)[-1][:, 0]
+    models["8 learned features"] = lambda X: network(trained_network(), X)[-1][:, 0]
 
-    side = torch.linspace(-2.2, 2.2, 120), torch.linspace(-1.5, 1.5, 90)
-    plane = torch.cartesian_prod(*side)
     figure, panels = plt.subplots(1, 4, figsize=(13, 2.9), sharey=True)
     for axes, (name, h) in zip(panels, models.items()):
         right = float((h(X_test).sign() == t_test).double().mean())
@@ -766,10 +772,11 @@ with when_written():
 
 # %%
 with when_written():
+    stages = {"before": theta_0, "after": trained_network()}
     figure = plt.figure(figsize=(13, 6))
     rows = figure.subfigures(2, 1, height_ratios=(1, 1.2))
     panels = rows[0].subplots(2, 8, sharex=True, sharey=True)
-    for line_of_panels, theta, when in zip(panels, (theta_0, learned), ("before", "after")):
+    for line_of_panels, (when, theta) in zip(panels, stages.items()):
         Z_2 = network(theta, plane)[1].reshape(120, 90, 8)
         for j, axes in enumerate(line_of_panels):
             axes.imshow(Z_2[:, :, j].T, origin="lower", extent=(-2.2, 2.2, -1.5, 1.5), cmap="RdBu", vmin=-1, vmax=1)
@@ -777,7 +784,7 @@ with when_written():
             axes.scatter(*X_train.T, s=1, c="0.2", linewidths=0)
             axes.set(xticks=[], yticks=[], title=f"unit {j + 1}" if when == "before" else "")
         line_of_panels[0].set(ylabel=when)
-    for axes, theta, when in zip(rows[1].subplots(1, 2), (theta_0, learned), ("before", "after")):
+    for axes, (when, theta) in zip(rows[1].subplots(1, 2), stages.items()):
         Z_2, ((_, W_2), (_, b_2)) = network(theta, X_train)[1], unpack(theta)
         normal = W_2[0] / W_2.norm()
         across = Z_2 - Z_2 @ normal[:, None] * normal
