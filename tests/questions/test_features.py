@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from dl780.check.cases import PUBLIC, Draw
 from dl780.check.question import Question, given
 from dl780.check.registry import load_lab
 from dl780.check.verdict import Verdict, judge
+from dl780.grade.judge import verdicts
+from dl780.grade.work import Worker
 from dl780.questions import features
+from dl780.release import solutions
 from dl780.student.call import attempt
 from dl780.student.drawn import lipschitz
 
@@ -209,3 +213,15 @@ def test_ten_core_questions_at_most_hundred_points_three_hours() -> None:
     assert LAB.out_of == 100
     assert len(core) == 10
     assert 150 <= sum(question.minutes for question in core) <= 200
+
+
+@pytest.mark.slow
+def test_the_grader_gives_the_solutions_all_points_and_finds_the_adapters_of_the_lab() -> None:
+    names = ("sgd", "mlp_forward", "universal", "parity_deep")
+    lab = replace(LAB, questions={name: LAB.questions[name] for name in names})
+    worker = Worker(LAB.opening)
+    try:
+        found = list(verdicts(lab, list(solutions("features").values()), worker, b"master", "content"))
+    finally:
+        worker.close()
+    assert [(verdict.question, verdict.passed, verdict.flags) for verdict in found] == [(n, True, []) for n in names]
