@@ -991,12 +991,13 @@ with when_written():
 # within the limits of 5.2 from $n = 2$ on; if your network was that one, build the tree as well). The extra question
 # asks for it.
 #
-# There *are* functions for which depth saves exponentially many ReLU units: a saw of $2^k$ teeth on $[0, 1]$ takes $k$
-# layers of 2 units, or some $2^k$ units in one layer (Telgarsky, 2016). And the other way: a saw folded as often as
-# $\log_2 n$ makes the parity of $n$ bits from $2 \lceil \log_2 n \rceil$ units.
+# There *are* functions for which depth saves exponentially many ReLU units: a saw of $2^k$ straight pieces on $[0, 1]$
+# takes $k$ layers of 2 units, or nearly $2^k$ units in one layer (Telgarsky, 2016). And it serves parity, too: fold the
+# number of ones in half, $s \mapsto \min\{s, 2^j - s\}$ for $j = \lceil \log_2 n \rceil, \dots, 2, 1$, and what is left
+# is the parity, from $2 \lceil \log_2 n \rceil$ units.
 #
-# **Question.** Why does a network of *one* hidden layer with fewer than about $2^k$ ReLU units not have $2^k$ teeth?
-# Count kinks. And how does a composition of $k$ layers come by so many?
+# **Question.** Why does a network of *one* hidden layer need nearly $2^k$ ReLU units for $2^k$ straight pieces? Count
+# kinks. And how does a composition of $k$ layers come by so many?
 #
 # *Your answer:*
 
