@@ -17,6 +17,9 @@
 # **Rules.** A batch is rows: `X` is `(m, n)`, one example a row. A loss is a mean over the batch. A function returns
 # new tensors and leaves its inputs as they were. Write with torch's plain operations; `backward`, `torch.autograd` and
 # `torch.func` are out of reach during a check.
+#
+# Where the slides have a misprint, or we depart from them, the text says so; all of it is on one page,
+# [Errata](../docs/errata.md).
 
 # %%
 import math

@@ -46,6 +46,9 @@
 # are one number each, for both directions; where a stride does not divide, rows and columns at the end are left over,
 # as in torch: $P = \lfloor (H + 2p - k_H) / s \rfloor + 1$. A gradient is summed over the batch and never averaged: the
 # $1/N$ comes with the loss, which is a mean. A function returns new tensors and leaves its inputs as they were.
+#
+# Where the slides have a misprint, or we depart from them, the text says so; all of it is on one page,
+# [Errata](../docs/errata.md).
 
 # %%
 import math

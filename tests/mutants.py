@@ -26,7 +26,7 @@ from mutation import change, mutants
 from dl780 import release
 from dl780.check.cases import Case
 from dl780.check.compare import compare
-from dl780.check.question import Answers, Question, Statistics, Trained
+from dl780.check.question import Answers, Formed, Question, Trained
 from dl780.check.registry import LabQuestions, load_lab
 from dl780.check.verdict import answer_key, judge
 from dl780.student.call import Outcome, attempt
@@ -88,7 +88,7 @@ class Judge:
 
 def _right(q: Question, case: Case, outcome: Outcome, right: Answers) -> bool:
     """Whether a case's outputs are right, as far as one case can tell: what is not need not be explained."""
-    return isinstance(q, Statistics) or all(
+    return isinstance(q, Formed) or all(
         compare(got, q.nearest(name, right[name], got, case.inputs), q.rtol, q.atol, q.key).ok
         for name, got in outcome.outputs.items()
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dl780.check.cases import Case, tensors
 from dl780.check.compare import same, wrong
-from dl780.check.question import Answers, Gradients, Question, given
+from dl780.check.question import Answers, Formed, Gradients, Property, Question, given
 from dl780.student.arrays import Inputs, Value
 
 
@@ -63,6 +63,8 @@ def _follows(question: Question) -> Iterator[tuple[str, Callable[..., Any]]]:
 
 def generic(question: Question, failures: list[Failure]) -> str | None:
     """The first pattern of GENERIC that holds in every failing case, with the same words."""
+    if isinstance(question, Formed):
+        return None
     pairs = [(failure, got, want) for failure in failures for got, want in _pairs(failure, question)]
     for pattern in GENERIC:
         words = [list(pattern(question, failure, got, want)) for failure, got, want in pairs]
@@ -111,6 +113,8 @@ def _scaled(part: Gradients, inputs: Any, upstreams: Any, mistake: Callable[...,
 def _gives(question: Question, mistake: Callable[..., Any], failure: Failure, whole: bool) -> bool:
     inputs, got = failure.case.inputs, failure.outputs
     try:
+        if isinstance(question, Property):
+            return bool(given(mistake, {**inputs, **got}))
         mistaken = question.mistaken(mistake, inputs, failure.right)
     except Exception:  # a mistake that this case's shapes do not admit must not cost the verdict
         return False

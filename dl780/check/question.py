@@ -221,7 +221,29 @@ class Jacobians(Question):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statistics(Question):
+class Formed(Question):
+    """The reference gives only the form of the outputs, their kinds, shapes and dtypes; something else is judged."""
+
+    def answers(self, inputs: Inputs, of: Function | None = None) -> Answers:
+        """Outputs of the right form, for sizes that the inputs name."""
+        return dict(zip(self.outputs, _tuple(given(self.of, inputs)), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property(Formed):
+    """The outputs are right together if they do what is asked, whatever their numbers are.
+
+    `of` gives their form, for sizes that the outputs themselves may name; `fault(**inputs, **outputs)` is the sentence
+    that says what they fail to do in a case, with figures, and "" where they do it: what computes a NaN does not. A
+    mistake is a predicate of the same: whether a faulty answer looks as if it had been made.
+    """
+
+    fault: Function
+    success: str = "does what is asked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics(Formed):
     """The outputs are random: `of` gives their shapes and dtypes, `laws` what must hold of their numbers.
 
     A law maps (inputs, outputs) to a z-score, standard normal where the answer is right (0 or inf for an exact one);
@@ -232,13 +254,9 @@ class Statistics(Question):
     laws: Mapping[str, Mapping[str, Function]]  # output -> sentence when it fails -> law
     LIMIT = 5.5  # two-sided 4e-8 a draw
 
-    def answers(self, inputs: Inputs, of: Function | None = None) -> Answers:
-        """Outputs of the right shapes and dtypes."""
-        return dict(zip(self.outputs, _tuple(given(self.of, inputs)), strict=True))
-
 
 @dataclass(frozen=True, kw_only=True)
-class Trained(Question):
+class Trained(Formed):
     """The outputs are the weights of a stated architecture, trained on drawn data.
 
     `of` gives the shapes for the student's own hidden sizes; `score(**inputs, **outputs)` is judged on held-out
@@ -249,10 +267,6 @@ class Trained(Question):
     full: float
     none: float
     unit: str = "of the held-out examples are right"
-
-    def answers(self, inputs: Inputs, of: Function | None = None) -> Answers:
-        """Weights of the right shapes, for hidden sizes that the inputs name."""
-        return dict(zip(self.outputs, _tuple(given(self.of, inputs)), strict=True))
 
 
 def given(function: Function, inputs: Mapping[str, Any], **more: Any) -> Any:

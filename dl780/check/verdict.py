@@ -9,7 +9,7 @@ from dl780.check import diagnose
 from dl780.check.cases import Case
 from dl780.check.compare import Comparison, compare, shape
 from dl780.check.diagnose import Failure
-from dl780.check.question import Answers, Question, Statistics, Trained, given
+from dl780.check.question import Answers, Formed, Property, Question, Statistics, Trained, given
 from dl780.student.arrays import Value
 from dl780.student.call import UNWRITTEN, Outcome
 
@@ -72,9 +72,8 @@ class Verdict:
 
 
 def answer_key(question: Question, cases: Sequence[Case]) -> list[Answers]:
-    """The right answers of every case; none for what is judged by its distribution or its score."""
-    by_numbers = isinstance(question, Statistics | Trained)
-    return [{} if by_numbers else question.answers(case.inputs) for case in cases]
+    """The right answers of every case; none for what is judged by a property, its distribution or its score."""
+    return [{} if isinstance(question, Formed) else question.answers(case.inputs) for case in cases]
 
 
 def judge(
@@ -92,13 +91,15 @@ def judge(
         for case, outcome, right in zip(cases, outcomes, key, strict=True)
     ]
     found = {name: [_look(question, name, run) for run in runs] for name in question.outputs}
-    by_numbers = isinstance(question, Statistics | Trained)
     formed = all(c.ok for comparisons in found.values() for c in comparisons)
+    if formed and isinstance(question, Property):
+        faults = [_fault(question, run) for run in runs]
+        found = dict.fromkeys(question.outputs, faults)
     for name, out_of in _named_points(question):
         output = _output(question, name, out_of, runs, found[name])
-        if by_numbers and formed:
+        if formed and isinstance(question, Statistics | Trained):
             _by_numbers(question, output, runs)
-        elif by_numbers and output.ok:
+        elif not formed and isinstance(question, Formed) and output.ok:
             output.ok, output.points, output.message = False, 0.0, "waits for the other outputs to have the right form"
         verdict.outputs.append(output)
     touched = sorted({name for outcome in outcomes for name in outcome.changed})
@@ -134,17 +135,25 @@ class Run:
 
 
 def _look(question: Question, name: str, run: Run) -> Comparison:
-    """Compare one output in one case; of a random or trained one, only its form."""
+    """Compare one output in one case; where something else is judged, only its form."""
     outcome = run.outcome
     if outcome.error or name in outcome.problems:
         return Comparison("call", outcome.error or outcome.problems[name])
     if name not in outcome.outputs:
         return Comparison("call", MISSING)
+    if outcome.problems and isinstance(question, Formed):
+        return Comparison()  # the form may depend on what is missing
     got = outcome.outputs[name]
     want = question.nearest(name, run.right[name], got, run.case.inputs)
     result = compare(got, want, question.rtol, question.atol, question.key)
-    form_only = isinstance(question, Statistics | Trained) and result.step == "values"
+    form_only = isinstance(question, Formed) and result.step == "values"
     return Comparison() if form_only else result
+
+
+def _fault(question: Property, run: Run) -> Comparison:
+    """What outputs of the right form fail to do in one case."""
+    fault = given(question.fault, {**run.case.inputs, **run.outcome.outputs})
+    return Comparison("property", fault) if fault else Comparison()
 
 
 def _output(
@@ -154,9 +163,10 @@ def _output(
     output = OutputVerdict(name, out_of, ok=all(c.ok for c in found), shape=_shape(runs[0].right[name]))
     if output.ok:
         output.points = out_of
-        output.message = f"agrees with {question.key}, largest difference {max(c.largest for c in found):.0e}".replace(
-            " 0e+00", " 0"
-        )
+        largest = f"{max(c.largest for c in found):.0e}".replace("0e+00", "0")
+        output.message = f"agrees with {question.key}, largest difference {largest}"
+        if isinstance(question, Property):
+            output.message = question.success
         return output
     edges = [not c.ok for c, run in zip(found, runs, strict=True) if run.case.edge]
     if len([c for c in found if not c.ok]) == sum(edges):
@@ -181,9 +191,11 @@ def _explain(question: Question, output: OutputVerdict, failures: list[Failure],
     failures = [failure for failure in failures if not failure.case.edge] or failures
     known, output.mistake = diagnose.known(question, failures) or (diagnose.generic(question, failures), None)
     if known:
-        output.message = f"{known}; {first.message}" if first.step == "values" else known
+        output.message = f"{known}; {first.message}" if first.step in ("values", "property") else known
     if output.points:
         output.message = f"is right but for an edge case: {output.message}"
+    if isinstance(question, Formed):
+        return
     got, want = failures[0].got, failures[0].want
     if first.item is not None and isinstance(got, list) and isinstance(want, list):
         got, want = got[first.item], want[first.item]

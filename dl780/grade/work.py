@@ -117,7 +117,7 @@ class Worker:
             name=question.name,
             opening=self.opening,
             statements=list(program),
-            adapter=question.adapter.__name__,
+            adapter=f"{question.adapter.__module__}.{question.adapter.__name__}",
             outputs=question.outputs,
             not_allowed=list(question.not_allowed),
             products=question.products,

@@ -1,5 +1,6 @@
 """Functions that are handed to students, rebuilt from drawn coefficients: none is asked for by a question."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 Activation = Callable[[Tensor], tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Gradient = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def polynomial(c: Tensor) -> Callable[[Tensor], Tensor]:
@@ -22,6 +24,26 @@ def wave(c: Tensor) -> Activation:
 def weighted_squares(s: Tensor) -> Loss:
     """ℓ(z, y) = Σ_j s_j (z_j - y_j)²; the function returns (ℓ, ∂ℓ/∂z)."""
     return lambda z, y: ((s * (z - y) ** 2).sum(), 2 * s * (z - y))
+
+
+def example_gradient(c: Tensor) -> Gradient:
+    """∂ℓ/∂θ of ℓ = c_1 (θᵀx - y)² / 2 - c_2 Σ_j cos θ_j, for one example x (n,), y a number."""
+    return lambda theta, x, y: c[0] * (theta @ x - y) * x + c[1] * torch.sin(theta)
+
+
+def lipschitz(c: Tensor, offset: float) -> Callable[[Tensor], Tensor]:
+    """f(x) = offset + Σ_j s_j p_j/2π arcsin(r_j sin 2π(x/p_j + φ_j)), elementwise, for the rows (s, p, φ, r) of c.
+
+    Each term has slopes of s_j at most: a wave of period p_j where r_j is small, a saw of slopes ±s_j where r_j is 1.
+    """
+
+    def f(x: Tensor) -> Tensor:
+        x, y = torch.as_tensor(x), offset + torch.zeros_like(torch.as_tensor(x))
+        for s, p, phi, r in c.tolist():
+            y = y + s * p / math.tau * torch.arcsin(r * torch.sin(math.tau * (x / p + phi)))
+        return y
+
+    return f
 
 
 def expression(choice: int) -> Callable[..., Tensor]:

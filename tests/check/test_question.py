@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dl780 import UserError
 from dl780.check.cases import PRIMES, PUBLIC, Draw, seed_for, tensors
-from dl780.check.question import Gradients, Jacobians, Question, Trained, Values, given
+from dl780.check.question import Gradients, Jacobians, Property, Question, Trained, Values, given
 from dl780.check.registry import load_lab, read_lab
 from dl780.check.verdict import Verdict, answer_key, judge, token
 from dl780.questions import backprop
@@ -369,6 +369,86 @@ def test_an_answer_of_the_wrong_form_earns_nothing_whatever_the_other_output(bad
     verdict = verdict_on(backprop.dropout, bad)
     assert (verdict.points, verdict.passed) == (0, False)
     assert all(output.message for output in verdict.outputs)
+
+
+# --- properties ------------------------------------------------------------------------------------------------------
+
+
+def product(A: Tensor, L: Tensor, R: Tensor) -> str:
+    off = float((L @ R - A).abs().max())
+    return "" if off <= 1e-6 else f"L R is {off:.2g} away from A"
+
+
+FACTORS = Property(
+    signature="factors(A) -> L, R",
+    of=lambda A, R=(): (A.new_zeros(len(A), len(R)), A.new_zeros(len(R), A.shape[1])),
+    fault=product,
+    success="is a factor of A",
+    draw=lambda d, m, n: dict(A=d.normal(m, n)),
+    edges=(dict(m=13),),
+    points=(2, 3),
+    mistakes={
+        "returned the factors in the opposite order": lambda A, L, R: not product(A, R, L),
+        "left out the sign": lambda A, L, R: not product(A, -L, R),
+    },
+    **ABOUT,
+)
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        lambda A: (A, torch.eye(A.shape[1])),
+        lambda A: (2 * torch.eye(len(A)), A / 2),
+        lambda A: tuple(torch.linalg.qr(A)),
+        lambda A: {"R": torch.linalg.qr(A)[1].float(), "L": torch.linalg.qr(A)[0].float()},
+    ],
+)
+def test_whatever_has_the_property_is_right(factors: Callable[..., Any]) -> None:
+    verdict = verdict_on(FACTORS, factors)
+    assert (verdict.points, verdict.passed, verdict.flags) == (5, True, [])
+    assert {output.message for output in verdict.outputs} == {"is a factor of A"}
+
+
+def test_what_has_it_not_is_told_with_figures_in_its_case() -> None:
+    verdict = verdict_on(FACTORS, lambda A: (A, 2 * torch.eye(A.shape[1])))
+    assert verdict.points == 0
+    assert all(output.message.startswith("L R is ") and output.case == 1 for output in verdict.outputs)
+    assert verdict.replay.startswith('lab.replay("factors", "1:')
+
+
+def test_a_mistake_is_recognised_by_what_would_mend_it() -> None:
+    verdict = verdict_on(FACTORS, lambda A: (-A, torch.eye(A.shape[1])))
+    assert verdict.mistake == "left out the sign"
+    assert verdict.outputs[1].message.startswith("you left out the sign; L R is ")
+    swapped = verdict_on(FACTORS, lambda A: (torch.eye(A.shape[1]), A))
+    assert swapped.mistake == "returned the factors in the opposite order"
+    assert swapped.outputs[0].message == "you returned the factors in the opposite order"
+
+
+def test_a_property_that_fails_at_an_edge_alone_costs_the_edge() -> None:
+    verdict = verdict_on(FACTORS, lambda A: (A * (1 + (len(A) > 11)), torch.eye(A.shape[1])))
+    tall = [len(case.inputs["A"]) > 11 for case in FACTORS.cases(PUBLIC)]  # type: ignore[arg-type]
+    assert tall == [False, False, False, True]
+    assert [output.points for output in verdict.outputs] == pytest.approx([1.6, 2.4])
+    assert verdict.outputs[0].message.startswith("is right but for an edge case: L R is ")
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (lambda A: None, ("returned nothing", "returned nothing")),
+        (lambda A: (A, None), ("waits for the other outputs", "is nothing (None)")),
+        (lambda A: (A, torch.eye(A.shape[1])[1:]), ("has shape", "waits for the other outputs")),
+        (lambda A: (A * torch.inf, torch.eye(A.shape[1])), ("is not finite", "waits for the other outputs")),
+        (lambda A: 1 / 0, ("raised ZeroDivisionError", "raised ZeroDivisionError")),
+    ],
+)
+def test_without_the_right_form_no_property_is_asked_for(bad: Callable[..., Any], words: tuple[str, str]) -> None:
+    verdict = verdict_on(FACTORS, bad)
+    assert verdict.points == 0
+    for output, word in zip(verdict.outputs, words, strict=True):
+        assert word in output.message
 
 
 # --- labs of one's own -----------------------------------------------------------------------------------------------

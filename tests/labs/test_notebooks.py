@@ -13,6 +13,7 @@ from dl780.check.registry import lab_names, load_lab
 from dl780.release import CHECK, solution_notebook, source_of, student_notebook
 
 PICTURES = {"backprop": 8, "convnets": 4, "deep": 3}  # at least
+PICTURES = {"features": 9, "backprop": 8, "convnets": 4}  # at least
 
 
 def executed(notebook: Any, folder: Path) -> list[Any]:
