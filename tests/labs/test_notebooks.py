@@ -12,8 +12,12 @@ from nbclient import NotebookClient
 from dl780.check.registry import lab_names, load_lab
 from dl780.release import CHECK, solution_notebook, source_of, student_notebook
 
-PICTURES = {"backprop": 8, "convnets": 4, "deep": 3}  # at least
-PICTURES = {"features": 9, "backprop": 8, "convnets": 4}  # at least
+PICTURES = {  # at least
+    "features": 9,
+    "backprop": 8,
+    "convnets": 4,
+    "deep": 3,
+}
 
 
 def executed(notebook: Any, folder: Path) -> list[Any]:
