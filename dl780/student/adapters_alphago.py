@@ -31,9 +31,9 @@ def games(
 def _game(
     choose_move: Callable[..., object], opening: list[int], choice: list[float], simulations: int, c: float
 ) -> list[int]:
-    state, moves = tictactoe.START, list[int]()
+    state, played = tictactoe.START, list[int]()
     while tictactoe.outcome(state) is None:
-        ply = len(moves)
+        ply = len(played)
         if ply < len(opening):
             move = opening[ply]
         elif (ply - len(opening)) % 2:
@@ -41,8 +41,8 @@ def _game(
         else:
             move = _number(choose_move(tictactoe, state, habit, simulations, c))
         state = tictactoe.play(state, move)
-        moves.append(move)
-    return moves + [-1] * (tictactoe.MOVES - len(moves))
+        played.append(move)
+    return played + [-1] * (tictactoe.MOVES - len(played))
 
 
 def reply(state: State, choice: float) -> int:

@@ -1,6 +1,8 @@
 """What the lab `alphago` takes for right: searches and games that autograd says nothing of."""
 
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from torch import Tensor
 from dl780.check.cases import PUBLIC, Case
 from dl780.check.registry import load_lab
 from dl780.check.verdict import Verdict, judge
+from dl780.grade.work import Worker
 from dl780.questions import alphago
 from dl780.release import solutions
 from dl780.rl import tictactoe
@@ -139,6 +142,22 @@ def outcome(function: Callable[..., Any], question: Any) -> tuple[Verdict, Outco
     cases = list(question.cases(PUBLIC))
     given = [attempt(function, question.adapter, question.sent_inputs(c), question.outputs, ()) for c in cases]
     return judge(question, cases, given), given[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="grading needs Linux")
+def test_the_child_has_the_rules_and_nothing_else_of_rl() -> None:
+    """The search through a real worker; a neighbour of the rules is not there, whatever it will hold."""
+    question = replace(alphago.mcts, core=1, edges=())
+    (case,) = question.cases(PUBLIC)
+    worker = Worker(alphago.OPENING)
+    try:
+        work = worker.ask(question, list(solutions("alphago").values()), [case])
+        assert judge(question, [case], work.outcomes).passed
+        spy = "def mcts(*_):\n    from dl780.rl.tictactoe import moves\n    import dl780.rl.mcts\n"
+        (outcome,) = worker.ask(question, [spy], [case]).outcomes
+        assert "No module named 'dl780.rl.mcts' while grading" in outcome.error
+    finally:
+        worker.close()
 
 
 def test_a_random_player_loses_points() -> None:
