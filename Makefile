@@ -29,6 +29,7 @@ mutants: .venv/.ready
 	@$(BIN)/python tests/mutants.py backprop
 	@$(BIN)/python tests/mutants.py convnets
 	@$(BIN)/python tests/mutants.py deep
+	@$(BIN)/python tests/mutants.py alphago
 
 bench: bench-grading bench-checks bench-train
 

@@ -51,7 +51,7 @@ def test_the_worker_loads_nothing_that_holds_an_answer() -> None:
     loaded = loaded_after("import dl780.student.worker")
     assert "torch" in loaded
     assert not loaded & {"sklearn", "mlxtend", "matplotlib", "nbformat", "jinja2"}
-    ours = {name for name in loaded if name.startswith("dl780.")}
+    ours = {name for name in loaded if name.startswith("dl780.")} - {"dl780.rl", "dl780.rl.tictactoe"}
     assert all(name.startswith("dl780.student") for name in ours), ours
 
 
@@ -63,8 +63,15 @@ def test_a_lab_loads_what_is_needed_and_no_grader() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "student").glob("*.py")), ids=lambda path: path.stem)
-def test_the_students_side_imports_itself_alone(path: Path) -> None:
-    assert parts_imported_by(path) <= {"student"}
+def test_the_students_side_imports_itself_and_the_rules_of_a_game_alone(path: Path) -> None:
+    assert parts_imported_by(path) <= {"student", "rl"}
+    of_rl = {name for name in imported_by(path) if name.startswith("dl780.rl")}
+    assert all(name == "dl780.rl" or name.startswith("dl780.rl.tictactoe") for name in of_rl)
+
+
+def test_the_rules_of_a_game_import_nothing_of_ours() -> None:
+    assert parts_imported_by(PACKAGE / "rl" / "tictactoe.py") == set()
+    assert not loaded_after("import dl780.rl.tictactoe") & {"torch", "numpy"}
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "check").glob("*.py")), ids=lambda path: path.stem)
@@ -109,8 +116,8 @@ def test_importing_models_loads_no_other_library() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "questions").glob("*.py")), ids=lambda path: path.stem)
-def test_questions_know_the_check_and_data_alone(path: Path) -> None:
-    assert parts_imported_by(path) <= {"check", "student", "questions", "data"}
+def test_questions_know_the_check_data_and_games_alone(path: Path) -> None:
+    assert parts_imported_by(path) <= {"check", "student", "questions", "data", "rl"}
 
 
 def test_the_scan_above_sees_imports_of_every_kind(tmp_path: Path) -> None:

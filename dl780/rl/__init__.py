@@ -1,0 +1,1 @@
+"""Learning to act: games, and search over them."""
