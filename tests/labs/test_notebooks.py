@@ -18,7 +18,11 @@ PICTURES = {  # at least
     "convnets": 4,
     "deep": 3,
 }
-PICTURES = {"alphago": 3, "backprop": 8, "convnets": 4}  # at least
+PICTURES = {  # at least
+    "backprop": 8,
+    "convnets": 4,
+    "alphago": 3,
+}
 
 
 def executed(notebook: Any, folder: Path) -> list[Any]:
