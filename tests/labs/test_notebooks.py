@@ -17,6 +17,7 @@ PICTURES = {  # at least
     "backprop": 8,
     "convnets": 4,
     "deep": 3,
+    "alphago": 3,
 }
 PICTURES = {  # at least
     "backprop": 8,
