@@ -19,11 +19,6 @@ PICTURES = {  # at least
     "deep": 3,
     "alphago": 3,
 }
-PICTURES = {  # at least
-    "backprop": 8,
-    "convnets": 4,
-    "alphago": 3,
-}
 
 
 def executed(notebook: Any, folder: Path) -> list[Any]:
