@@ -840,10 +840,10 @@ def lost_to_perfect_play(evaluate, simulations, games, source):
     return lost
 
 
+untrained = theta = small_network(0, k=128)
 with when_written():
     source = torch.Generator().manual_seed(0)
     X, Pi, z = in_all_forms(recorded(400, source))
-    untrained = theta = small_network(0, k=128)
     velocity = [torch.zeros_like(w) for w in theta]
     print(f"{len(X):,} positions")
     for epoch in range(10):
@@ -882,6 +882,8 @@ with when_written():
 
 # %%
 with when_written():
+    if theta is untrained:
+        raise NotImplementedError("policy_value_gradient")
     start, corner = tictactoe.START, position(0)
     figure, panels = plt.subplots(1, 3, figsize=(8, 2.8))
     for axes, state, name in zip(panels, (start, corner, block), ("an empty board", "after a corner", "a threat")):
