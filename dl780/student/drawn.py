@@ -1,12 +1,14 @@
 """Functions that are handed to students, rebuilt from drawn coefficients: none is asked for by a question."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 Activation = Callable[[Tensor], tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Step = Callable[[Tensor, Any], tuple[Tensor, Tensor]]
 
 
 def polynomial(c: Tensor) -> Callable[[Tensor], Tensor]:
@@ -22,6 +24,20 @@ def wave(c: Tensor) -> Activation:
 def weighted_squares(s: Tensor) -> Loss:
     """ℓ(z, y) = Σ_j s_j (z_j - y_j)²; the function returns (ℓ, ∂ℓ/∂z)."""
     return lambda z, y: ((s * (z - y) ** 2).sum(), 2 * s * (z - y))
+
+
+def speaker(E: Tensor, A: Tensor, O: Tensor, kind: Tensor) -> Step:
+    """A small recurrent net that says words: step(z, word) returns log p (V,) of the next word, and the next state.
+
+    z' = tanh(A z + E_k), k the word's kind; words of one kind are alike, and have the same p to the last bit.
+    """
+
+    def step(z: Tensor, word: Any) -> tuple[Tensor, Tensor]:
+        z = torch.tanh(A @ z + E[kind[int(word)]])
+        scores = O @ z
+        return (scores - scores[kind].logsumexp(0))[kind], z
+
+    return step
 
 
 def expression(choice: int) -> Callable[..., Tensor]:
