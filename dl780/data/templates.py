@@ -24,7 +24,7 @@ def features(X: Tensor) -> Tensor:
     picture = X.float() / 255
     ground = picture.flatten(2).median(2).values[:, :, None, None]
     depth = 2 * ((picture - ground).square().sum(1, keepdim=True).sqrt() - 0.1).clamp(0, 0.5)
-    fits = _fits(depth).unflatten(1, (len(RADII), len(SHAPES)))
+    fits = _fits(depth).reshape(len(X), len(RADII), len(SHAPES), SIDE, SIDE)
     return torch.cat([_best(fits[:, i], depth, picture, AROUND[size]) for i, size in enumerate(RADII)], 1)
 
 

@@ -45,11 +45,14 @@ Layer = Callable[..., Tensor]
 
 
 def _drawn_words(d: Draw, N: int, T: int, V: int, full: bool = False) -> Tensor:
-    """Captions (N, T) of different lengths, END counted, in a vocabulary of V; none is padded where they are `full`."""
-    while True:
-        lengths = torch.full((N,), T) if full or T == 1 else d.labels(T, N) + 1
-        if full or T == 1 or (lengths.min() < T and (N == 1 or lengths.min() < lengths.max())):
-            break
+    """Captions (N, T) of different lengths, END counted, in a vocabulary of V; none is padded where they are `full`.
+
+    The longest has length T: steps at which all words are PAD would bring a recurrent net to rest, and two steps
+    of it would look like two points of differencing. A caption alone has one PAD.
+    """
+    lengths = torch.cat([torch.tensor([T]), d.labels(T - 1, N - 1) + 1])[d.permutation(N)] if T > 1 < N else None
+    if full or lengths is None:
+        lengths = torch.full((N,), T if full else max(1, T - 1))
     at, words = torch.arange(T), 3 + d.labels(V - 3, N * T).reshape(N, T)
     return torch.where(at < lengths[:, None] - 1, words, END * (at == lengths[:, None] - 1))
 
@@ -124,7 +127,14 @@ def _passing(a: Tensor) -> Tensor:
 
 
 def _first_step(
-    X: Tensor, E: Tensor, W_iv: Tensor, W_xz: Tensor, b: Tensor, f: Layer = torch.tanh, image: float = 1, word: float = 1
+    X: Tensor,
+    E: Tensor,
+    W_iv: Tensor,
+    W_xz: Tensor,
+    b: Tensor,
+    f: Layer = torch.tanh,
+    image: float = 1,
+    word: float = 1,
 ) -> Tensor:
     """z(1) = f(W_xz x(1) + b + b_v) with b_v = W_iv x, since z(0) = 0."""
     return f(word * E @ W_xz.T + b + image * X @ W_iv.T)
@@ -177,9 +187,9 @@ def _words_before(y: Tensor) -> Tensor:
 
 def _last_counts(words: Tensor, embed: Tensor) -> Tensor:
     """Embedded words (N, T, m), of which only a word's last occurrence in reading order passes its gradient on."""
-    flat, E = words.flatten(), F.embedding(words, embed).flatten(0, 1)
-    later = (flat[:, None] == flat[None, :]).triu(1).any(1)
-    return torch.where(later[:, None], E.detach(), E).unflatten(0, words.shape)
+    flat, E = words.flatten(), F.embedding(words, embed)
+    later = (flat[:, None] == flat[None, :]).triu(1).any(1).reshape(words.shape)
+    return torch.where(later[..., None], E.detach(), E)
 
 
 def _own_state(a: Tensor, Z: Tensor, W_zz: Tensor) -> Tensor:
@@ -287,7 +297,9 @@ multimodal_rnn_backward = Gradients(
 
 # --- sequence to sequence --------------------------------------------------------------------------------------------
 
-SIDES = tuple(f"{side}.{name}" for side in ("encoder", "decoder") for name in ("W_xz.weight", "W_xz.bias", "W_zz.weight"))
+SIDES = tuple(
+    f"{side}.{name}" for side in ("encoder", "decoder") for name in ("W_xz.weight", "W_xz.bias", "W_zz.weight")
+)
 ENCODER_DECODER = ("embed.weight", *SIDES, "W_zy.weight", "W_zy.bias")
 
 
@@ -417,6 +429,7 @@ attention_backward = Gradients(
     slide=ANSWERS,
     difficulty=3,
     minutes=20,
+    products=999,  # a loop over the queries
     hints=(
         "Three products and a softmax. Name A = softmax(S): G_V = Aᵀ G, and the gradient of A is G Vᵀ.",
         "Row by row, through the softmax: D = A ∘ (G_A - Σ_s A G_A). Then back through Q Kᵀ / √d.",
@@ -749,7 +762,7 @@ train_captioner = Trained(
     draw=_drawn_scenes,
     core=1,
     score=_exact,
-    full=0.8,
+    full=0.795,  # the solution reaches 0.903 ± 0.026 over 20 seeds
     none=0.1,
     unit="of the held-out scenes are told word for word",
     not_allowed=tuple(name for name in BY_HAND if name != KERNELS),  # watching every operation costs too much here
@@ -786,7 +799,7 @@ def _nearest(length: int, lengths: list[int]) -> int:
 
 
 def _smoothed(matches: list[int], totals: list[int]) -> list[float]:
-    """"exp" of sacrebleu (NIST mteval-v13a): the k-th order without a match counts as 2^-k matches."""
+    """The method "exp" of sacrebleu (NIST mteval-v13a): the k-th order without a match counts as 2^-k matches."""
     p, k = [], 0
     for match, total in zip(matches, totals, strict=True):
         k += not match
@@ -833,8 +846,8 @@ def _drawn_corpus(d: Draw, N: int, V: int, R: int = 3, scrambled: bool = False) 
         hypotheses, references = [], []
         for _ in range(N + 2):
             told = [3 + d.labels(words, d.integer(6, 13)) for _ in range(R)]
-            size = d.integer(max(4, len(told[0]) - 3), len(told[0]) + 1)
-            same = d.integer(2, size + 1)
+            size = d.integer(4, 6) if d.integer(0, 2) else len(told[0]) + d.integer(-1, 2)
+            same = d.integer(2, min(size, len(told[0])) + 1)
             hypothesis = torch.cat([told[0][:same], 3 + d.labels(words, size - same)])
             references += told
             hypotheses.append(hypothesis.sort().values if scrambled else hypothesis)
@@ -845,10 +858,9 @@ def _drawn_corpus(d: Draw, N: int, V: int, R: int = 3, scrambled: bool = False) 
         right, bare = _bleu(**inputs), _bleu(**inputs, smooth=_unsmoothed)[0]
         if scrambled or R == 1:
             return scrambled == bool((bare == 0).any())
-        others = [_bleu(**inputs, **how) for how in CORPUS_SLIPS.values()]
-        return bool((bare > 0).all()) and not any(
-            all(torch.equal(a, b) for a, b in zip(right, other, strict=True)) for other in others
-        )
+        figures = [right, *(_bleu(**inputs, **how) for how in CORPUS_SLIPS.values())]
+        told = {tuple(torch.cat([p, penalty[None], score[None]]).tolist()) for p, penalty, score in figures}
+        return bool((bare > 0).all()) and len(told) == len(figures)
 
     return d.until(clear, draw)
 
@@ -914,7 +926,7 @@ def _self_attention(
     key: Layer = lambda X: X,
     value: Layer = lambda X: X,
 ) -> Tensor:
-    """Each word looks at itself and at those before it: softmax(Q Kᵀ / √d) V with Q = X W_Qᵀ, K = X W_Kᵀ, V = X W_Vᵀ."""
+    """Each word looks at itself and at those before it: attention of Q = X W_Qᵀ, K = X W_Kᵀ, V = X W_Vᵀ."""
     Q, K, V = X @ W_Q.T, key(X) @ W_K.T, value(X) @ W_V.T
     return masked(Q @ K.mT * scale(Q.shape[2])) @ V
 
@@ -934,6 +946,7 @@ self_attention_backward = Gradients(
     minutes=20,
     extra=True,
     needs=("attention_backward",),
+    products=999,  # a loop over the queries
     hints=(
         "Where the mask is, the weight is 0, and so is its gradient: A ∘ (…) sees to that by itself.",
         "X is used three times, so G_X is a sum of three: through the queries, the keys and the values.",
