@@ -101,7 +101,7 @@ def describe(figure, text):
 def gallery(pictures, titles, columns=4):
     """Scenes with a title each, as a figure."""
     rows = -(-len(pictures) // columns)
-    figure, panels = plt.subplots(rows, columns, figsize=(2.9 * columns, 2.4 * rows), squeeze=False)
+    figure, panels = plt.subplots(rows, columns, figsize=(2.9 * columns, 2.4 * rows), layout="constrained")
     for axes in np.ravel(panels):
         axes.axis("off")
     for axes, picture, title in zip(np.ravel(panels), pictures, titles):
@@ -116,7 +116,7 @@ def gallery(pictures, titles, columns=4):
 # "Multimodal RNN (Karpathy and Fei-Fei, 2015 …), uses the output of a convolution neural network as the first input to
 # the hidden units of an RNN". Here are the data for one: scenes of coloured shapes, drawn by this package, each with a
 # sentence. They come in two sets. In the second, the only or the large shape is of a kind that the first never shows:
-# a red triangle, say. There are red circles and green triangles to learn from, and no red triangle.
+# a purple triangle, say. There are purple circles and green triangles to learn from, and no purple triangle.
 
 # %%
 source = torch.Generator().manual_seed(0)
@@ -491,19 +491,18 @@ lab.check(encoder_decoder_backward).points
 
 # %%
 with when_written():
-    n, S, V = 12, 40, 43
+    n, S, V = 12, 40, 46
     source = torch.Generator().manual_seed(0)
     rotation = torch.linalg.qr(torch.randn(n, n, generator=source)).Q
-    question, answer = 3 + torch.arange(S)[None], torch.tensor([[4, 5, END]])  # each word once: a row of embed each
+    question, answer = 3 + torch.arange(S)[None], torch.tensor([[S + 3, S + 4, END]])  # each word once
     figure, axes = plt.subplots(figsize=(6.5, 3))
     for factor, marker in ((1.0, "o"), (0.9, "s"), (0.7, "^")):
-        P = {"embed.weight": 0.3 * torch.randn(V, n, generator=source), "W_zy.weight": rotation[:1].repeat(V, 1)}
+        P = {"embed.weight": 0.3 * torch.randn(V, n, generator=source), "W_zy.bias": torch.zeros(V)}
         P["W_zy.weight"] = torch.randn(V, n, generator=source) / math.sqrt(n)
-        P["W_zy.bias"] = torch.zeros(V)
         for side in ("encoder", "decoder"):
             P |= {f"{side}.W_xz.weight": 0.3 * torch.eye(n), f"{side}.W_xz.bias": torch.zeros(n)}
             P[f"{side}.W_zz.weight"] = factor * rotation
-        size = encoder_decoder_backward(question, answer, P)[1]["embed.weight"].norm(dim=1)[3:43]
+        size = encoder_decoder_backward(question, answer, P)[1]["embed.weight"].norm(dim=1)[3 : S + 3]
         axes.semilogy(range(1, S + 1), size, marker=marker, markersize=3, label=f"{factor:g} × a rotation")
     axes.set(xlabel="word of the question", ylabel="size of its gradient")
     axes.legend()
@@ -564,27 +563,30 @@ lab.check(attention_backward).points
 
 # %% [markdown]
 # Why $\sqrt d$? Queries and keys with entries of $N(0, 1)$ have products of variance $d$. Without the scale a softmax
-# over them soon takes one key for all, and its gradient is gone. The cell measures both, over 16 keys.
+# over them soon takes one key for all; $A$ is then near 0 or 1, and nearly no gradient comes through. The cell measures
+# both, over 16 keys, with your function. (Where $m = 1$ and $G = 1$, its $G_V$ is the row of $A$ itself.)
 
 # %%
 with when_written():
-    source = torch.Generator().manual_seed(0)
-    widths = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
-    sizes = {"scaled by 1 / √d": [], "not scaled": []}
+    source, widths = torch.Generator().manual_seed(0), [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+    found = {"scaled by 1 / √d": [], "not scaled": []}
     for d in widths:
-        Q, K, V, G = (torch.randn(64, rows, w, generator=source) for rows, w in ((8, d), (16, d), (16, 4), (8, 4)))
-        for name, factor in zip(sizes, (1, math.sqrt(d))):  # factor · Q takes the scale out again
-            G_Q = factor * attention_backward(G, factor * Q, K, V)[0]
-            sizes[name].append((G_Q**2).mean().sqrt())
-    figure, axes = plt.subplots(figsize=(6.5, 3))
-    for (name, values), marker in zip(sizes.items(), "os"):
-        axes.loglog(widths, [value * math.sqrt(d) for value, d in zip(values, widths)], marker=marker, label=name)
-    axes.set(xlabel="width $d$ of queries and keys", ylabel=r"$\sqrt{d} \cdot$ size of $G_Q$")
-    axes.legend()
+        Q, K, V = (torch.randn(500, rows, width, generator=source) for rows, width in ((1, d), (16, d), (16, 1)))
+        for name, factor in zip(found, (1, math.sqrt(d))):  # factor · Q takes the scale out again
+            G_Q, _, A = attention_backward(torch.ones(500, 1, 1), factor * Q, K, V)
+            found[name].append((A.amax(dim=1).mean(), G_Q.norm(dim=2).median()))
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3))
+    for (name, values), marker in zip(found.items(), "os"):
+        for axes, value in zip(panels, zip(*values)):
+            axes.semilogx(widths, value, marker=marker, label=name)
+    panels[0].set(xlabel="width $d$ of queries and keys", ylabel="largest weight, mean", ylim=(0, 1))
+    panels[1].set(xlabel="width $d$ of queries and keys", ylabel="size of the gradient, median", ylim=(0, None))
+    panels[0].legend()
     describe(
         figure,
-        "The size of the gradient of the queries, times the root of d, against d from 1 to 512. Scaled it is level; "
-        "not scaled it first rises and then stays far from what it was in proportion to the scores.",
+        "Two curves each against the width d, from 1 to 512. Left, the largest weight of attention: with the scale it "
+        "stays near a quarter, without it rises to nearly 1. Right, the median size of the gradient: it "
+        "levels off with the scale, and falls to 0 without.",
     )
 
 # %%
@@ -866,9 +868,10 @@ with when_written():
 with when_written():
     if P is None:
         raise NotImplementedError("train_captioner")
-    alone = [i for i, caption in enumerate(said) if len(caption) > 6 or caption[1] in ("small", "large")]
+    alone = [i for i, caption in enumerate(said[:1500]) if caption[1] in ("small", "large")]
     paint = [said[i][2] for i in alone]
-    Z = torch.stack([speak(P, X_known[i])[0](speak(P, X_known[i])[1], START)[1][0] for i in alone])
+    captioners = [speak(P, X_known[i]) for i in alone]
+    Z = torch.stack([step(first, START)[1][0] for step, first in captioners])
     names = sorted(set(paint))
     centres = torch.stack([Z[[i for i, p in enumerate(paint) if p == name]].mean(dim=0) for name in names])
     flat = (Z - Z.mean(dim=0)) @ torch.linalg.svd(centres - centres.mean(dim=0)).Vh[:2].T

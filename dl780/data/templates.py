@@ -10,7 +10,6 @@ from torch import Tensor
 
 from dl780.data.shapes import EDGES, RADII, SHAPES, SIDE
 
-WINDOW = 19  # pixels: the largest template and its border
 BORDER = 2  # pixels around a shape that belong to its template
 AROUND = {"small": 7, "large": 13}  # pixels: the window over which a shape's colour is averaged
 
@@ -24,31 +23,31 @@ def features(X: Tensor) -> Tensor:
     picture = X.float() / 255
     ground = picture.flatten(2).median(2).values[:, :, None, None]
     depth = 2 * ((picture - ground).square().sum(1, keepdim=True).sqrt() - 0.1).clamp(0, 0.5)
-    fits = _fits(depth).reshape(len(X), len(RADII), len(SHAPES), SIDE, SIDE)
-    return torch.cat([_best(fits[:, i], depth, picture, AROUND[size]) for i, size in enumerate(RADII)], 1)
+    return torch.cat([_best(_fits(depth, sum(RADII[s]) / 2), depth, picture, AROUND[s]) for s in RADII], 1)
 
 
-def _templates() -> Tensor:
-    """(12, 1, 19, 19): small ones, then large; each of mean 0 and norm 1 over the square around its shape."""
-    across = torch.arange(WINDOW) - (WINDOW - 1) / 2
-    v, u = torch.meshgrid(across, across, indexing="ij")
-    made = []
-    for r in (sum(ends) / 2 for ends in RADII.values()):
-        near = (u.abs() <= r + BORDER) & (v.abs() <= r + BORDER)
-        for shape in SHAPES:
-            cover = (0.5 - EDGES[shape](u / r, v / r) * r).clamp(0, 1)
-            centred = torch.where(near, cover - cover[near].mean(), 0)
-            made.append(centred / centred.norm())
-    return torch.stack(made)[:, None].float()
+def _templates(r: float) -> Tensor:
+    """(6, 1, w, w): a shape of radius r and its border; each template has mean 0 and norm 1."""
+    reach = int(r + BORDER)
+    v, u = torch.meshgrid(*2 * [torch.arange(-reach, reach + 1.0, dtype=torch.float32)], indexing="ij")
+    covers = torch.stack([(0.5 - EDGES[shape](u / r, v / r) * r).clamp(0, 1) for shape in SHAPES])[:, None]
+    centred = covers - covers.mean((2, 3), keepdim=True)
+    return centred / centred.square().sum((2, 3), keepdim=True).sqrt()
 
 
-def _fits(depth: Tensor) -> Tensor:
-    """(N, 12, 32, 32): each template's answer at each place, as a share of the window's own contrast."""
-    templates = _templates()
-    near = (templates != 0).float()
-    total, squares = (F.conv2d(image, near, padding=WINDOW // 2) for image in (depth, depth.square()))
-    spread = squares - total.square() / near.sum((1, 2, 3))[:, None, None]
-    return F.conv2d(depth, templates, padding=WINDOW // 2) / spread.clamp(min=1).sqrt()
+def _fits(depth: Tensor, r: float) -> Tensor:
+    """(N, 6, 32, 32): each template's answer at each place, as a share of the window's own contrast."""
+    templates = _templates(r)
+    width = templates.shape[2]
+    mean, square = (_mean(image, width) for image in (depth, depth.square()))
+    contrast = width * (square - mean.square()).clamp(min=1 / width**2).sqrt()
+    return F.conv2d(depth, templates, padding=width // 2) / contrast
+
+
+def _mean(image: Tensor, width: int) -> Tensor:
+    """The mean over the window around each pixel, rows first: w + w additions, not w · w; outside there are zeros."""
+    rows = F.avg_pool2d(image, (1, width), 1, (0, width // 2))
+    return F.avg_pool2d(rows, (width, 1), 1, (width // 2, 0))
 
 
 def _best(fits: Tensor, depth: Tensor, picture: Tensor, window: int) -> Tensor:
@@ -58,6 +57,6 @@ def _best(fits: Tensor, depth: Tensor, picture: Tensor, window: int) -> Tensor:
     def there(maps: Tensor) -> Tensor:
         return maps.flatten(2).gather(2, at[:, None, None].expand(-1, maps.shape[1], 1))[..., 0]
 
-    weight, weighted = (F.avg_pool2d(image, window, 1, window // 2) for image in (depth, depth * picture))
-    place = torch.linspace(-1, 1, SIDE)[torch.stack([at % SIDE, at // SIDE], 1)]
+    weight, weighted = (_mean(image, window) for image in (depth, depth * picture))
+    place = torch.linspace(-1, 1, SIDE, dtype=torch.float32)[torch.stack([at % SIDE, at // SIDE], 1)]
     return torch.cat([there(fits), there(weighted / weight.clamp(min=1e-3)), place, best[:, None]], 1)
