@@ -839,25 +839,26 @@ def _one_by_one(hypotheses: list[Tensor], references: list[Tensor]) -> tuple[Ten
 
 
 def _drawn_corpus(d: Draw, N: int, V: int, R: int = 3, scrambled: bool = False) -> Inputs:
-    """Hypotheses that begin as their first reference does and go on at random; `scrambled`: in no order."""
-    words = V + 7 if scrambled else (V + 3) // 2
+    """Hypotheses that begin as their first reference does and go on at random; `scrambled`: backwards."""
+    words = V + 40 if scrambled else (V + 3) // 2
 
     def draw() -> Inputs:
         hypotheses, references = [], []
         for _ in range(N + 2):
             told = [3 + d.labels(words, d.integer(6, 13)) for _ in range(R)]
-            size = d.integer(4, 6) if d.integer(0, 2) else len(told[0]) + d.integer(-1, 2)
+            short = R > 1 and d.integer(0, 2)
+            size = d.integer(4, 6) if short else len(told[0]) + (d.integer(-1, 2) if R > 1 else d.integer(1, 3))
             same = d.integer(2, min(size, len(told[0])) + 1)
             hypothesis = torch.cat([told[0][:same], 3 + d.labels(words, size - same)])
             references += told
-            hypotheses.append(hypothesis.sort().values if scrambled else hypothesis)
+            hypotheses.append(hypothesis.flip(0) if scrambled else hypothesis)
         return dict(hypotheses=hypotheses, references=references)
 
     def clear(inputs: Any) -> bool:
         """Without a match of four only where it is for that; the core tells every slip."""
         right, bare = _bleu(**inputs), _bleu(**inputs, smooth=_unsmoothed)[0]
-        if scrambled or R == 1:
-            return scrambled == bool((bare == 0).any())
+        if scrambled or R == 1:  # no two words together; one reference, and shorter than the hypothesis
+            return int((bare == 0).sum()) == 3 * scrambled
         figures = [right, *(_bleu(**inputs, **how) for how in CORPUS_SLIPS.values())]
         told = {tuple(torch.cat([p, penalty[None], score[None]]).tolist()) for p, penalty, score in figures}
         return bool((bare > 0).all()) and len(told) == len(figures)
