@@ -30,6 +30,7 @@ mutants: .venv/.ready
 	@$(BIN)/python tests/mutants.py convnets
 	@$(BIN)/python tests/mutants.py deep
 	@$(BIN)/python tests/mutants.py alphago
+	@$(BIN)/python tests/mutants.py captioning
 
 bench: bench-grading bench-checks bench-train
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 Activation = Callable[[Tensor], tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Gradient = Callable[[Tensor, Tensor, Tensor], Tensor]
+Step = Callable[[Tensor, Any], tuple[Tensor, Tensor]]
 
 
 def polynomial(c: Tensor) -> Callable[[Tensor], Tensor]:
@@ -44,6 +46,20 @@ def lipschitz(c: Tensor, offset: float) -> Callable[[Tensor], Tensor]:
         return y
 
     return f
+
+
+def speaker(E: Tensor, A: Tensor, O: Tensor, kind: Tensor) -> Step:
+    """A small recurrent net that says words: step(z, word) returns log p (V,) of the next word, and the next state.
+
+    z' = tanh(A z + E_k), k the word's kind; words of one kind are alike, and have the same p to the last bit.
+    """
+
+    def step(z: Tensor, word: Any) -> tuple[Tensor, Tensor]:
+        z = torch.tanh(A @ z + E[kind[int(word)]])
+        scores = O @ z
+        return (scores - scores[kind].logsumexp(0))[kind], z
+
+    return step
 
 
 def expression(choice: int) -> Callable[..., Tensor]:

@@ -38,8 +38,7 @@ from dl780.student.traps import AUTOGRAD, ENGINE_ASKED, engine_setter, forbid_en
 
 HIDDEN = (
     *("dl780.questions", "dl780.check", "dl780.grade", "dl780.lab", "dl780.release", "dl780.cli", "dl780.bank"),
-    "dl780.data",
-    "dl780.train",
+    *("dl780.data", "dl780.recipes", "dl780.train", "dl780.use"),
     "dl780.rl",  # what an adapter needs of it is loaded before
 )
 ADAPTERS = {  # those of all labs, and a lab's own; loaded here, since a child cannot import them any more
@@ -48,12 +47,6 @@ ADAPTERS = {  # those of all labs, and a lab's own; loaded here, since a child c
     if module.name.startswith("adapters")
 }
 MOST_FILE = 64 * 2**20
-ADAPTERS = {  # each by its name: those of adapters.py, and of a lab's own adapters_<lab>.py
-    name: value
-    for found in iter_modules([os.path.dirname(__file__)])
-    if found.name.startswith("adapters")
-    for name, value in vars(import_module(f"dl780.student.{found.name}")).items()
-}
 LOOK = 0.1  # seconds between two looks at the memory of a child and of all that it has forked
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -156,7 +149,6 @@ def _child(judge: socket.socket, scratch: str, processes: int | None, limits: di
     head, _ = request
     module, _, name = head["adapter"].rpartition(".")
     call = getattr(ADAPTERS[module.rpartition(".")[2]], name)
-    call = ADAPTERS[head["adapter"]]
     if AUTOGRAD[0] in head["not_allowed"]:
         forbid_engine()
     namespace, failures = run(head["opening"], head["statements"])

@@ -17,6 +17,7 @@ PICTURES = {  # at least
     "backprop": 8,
     "convnets": 4,
     "deep": 3,
+    "captioning": 5,
     "alphago": 3,
 }
 
