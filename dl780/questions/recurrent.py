@@ -779,7 +779,7 @@ bracket = Trained(
     draw=_drawn_brackets,
     core=1,
     score=_closed,
-    full=0.95,
+    full=0.95,  # the solution reaches 0.982 ± 0.0077 over 20 seeds, a plain RNN of the same size 0.72
     none=0.8,
     unit="of the held-out brackets are closed rightly",
     not_allowed=tuple(name for name in BY_HAND if name != KERNELS),  # watching every operation costs too much here
