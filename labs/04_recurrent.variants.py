@@ -575,7 +575,7 @@ def char_rnn_backward(X, y, P):
     return {"grads": grads, "loss": -log_p.gather(2, y[..., None]).mean()}
 
 
-# %% bracket: RMSprop, uniform random weights
+# %% bracket: uniform random weights, Adam with β₂ = 0.99
 def bracket(X, y, seed):
     source, k = torch.Generator().manual_seed(seed), 32
     shapes = dict(embedding=(10, 16), W_ih=(4 * k, 16), W_hh=(4 * k, k), b_ih=(4 * k,), b_hh=(4 * k,), V=(3, k), d=(3,))
@@ -585,7 +585,7 @@ def bracket(X, y, seed):
         for s, shape in zip(widths, shapes.values())
     ]
     P[3][k : 2 * k] = 1
-    S, steps, epochs = [torch.zeros_like(w) for w in P], 0, 8
+    M, S, steps, epochs = [torch.zeros_like(w) for w in P], [torch.zeros_like(w) for w in P], 0, 10
     for epoch in range(epochs):
         for batch in torch.randperm(len(y), generator=source).split(50):
             E, *weights, V, d = P
@@ -601,9 +601,10 @@ def bracket(X, y, seed):
             grads = [embedding_backward(G_E, symbols, E), *sums, G.T @ h, G.sum(dim=0)]
             steps += 1
             for j, g in enumerate(clip_gradients(grads, 1.0)[0]):
-                S[j] = 0.98 * S[j] + 0.02 * g**2
-                ratio = g / (S[j] / (1 - 0.98**steps)).sqrt().clamp(min=1e-8)
-                P[j] = P[j] - 0.005 * (1 - epoch / epochs) * ratio
+                M[j] = 0.9 * M[j] + 0.1 * g
+                S[j] = 0.99 * S[j] + 0.01 * g**2
+                ratio = M[j] / (1 - 0.9**steps) / ((S[j] / (1 - 0.99**steps)).sqrt() + 1e-8)
+                P[j] = P[j] - 0.01 * (1 - epoch / epochs) * ratio
     lstm = [f"lstm.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
     return dict(zip(["embedding.weight", *lstm, "head.weight", "head.bias"], P))
 
