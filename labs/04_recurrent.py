@@ -565,7 +565,7 @@ with when_written():
     describe(
         figure,
         "Norm of the gradient that reaches the cell state so many steps back, on a logarithmic axis, for four biases "
-        "of the forget gate: 0 falls fastest, by a half each step, 1 slower, 3 slower still, and 6 hardly at all.",
+        "of the forget gate: 0 falls fastest, by a half each step, 1 slower, 3 slower still, and 6 not at all.",
     )
 
 # %% [markdown] tags=["why_gate"]
