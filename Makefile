@@ -31,6 +31,7 @@ mutants: .venv/.ready
 	@$(BIN)/python tests/mutants.py deep
 	@$(BIN)/python tests/mutants.py alphago
 	@$(BIN)/python tests/mutants.py captioning
+	@$(BIN)/python tests/mutants.py recurrent
 
 bench: bench-grading bench-checks bench-train
 

@@ -87,6 +87,13 @@ def three_draws(dropout: Function, Z: Tensor, p: float, seed: int) -> object:
     return [out for out, _ in pairs], [mask for _, mask in pairs]
 
 
+def three_samples(sample: Function, logits: Tensor, temperature: float, seed: int) -> object:
+    """Two calls with one generator, then a third with a fresh generator of the same seed."""
+    generator = torch.Generator().manual_seed(seed)
+    again = torch.Generator().manual_seed(seed)
+    return [_tensor(sample(logits.clone(), temperature, g)) for g in (generator, generator, again)]
+
+
 def of_expression(tape: Function, xs: list[Tensor], choice: int) -> object:
     """`tape(f, xs)` for a drawn expression f."""
     return tape(expression(choice), xs)

@@ -1,5 +1,7 @@
 """Whatever a student's function returns, as plain tensors."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -47,7 +49,19 @@ def changed(before: "Value | float", after: "Value | float") -> bool:
 def _all_numbers(value: object) -> bool:
     if isinstance(value, list | tuple):
         return len(value) > 0 and all(_all_numbers(item) for item in value)
-    return isinstance(value, int | float | np.number | np.bool_)
+    return isinstance(value, int | float | np.number | np.bool_) or _is_single(value)
+
+
+def _is_single(value: object) -> bool:
+    """Whether a value is an array of no dimensions: it counts as a number."""
+    return isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 0
+
+
+def _numbers(value: Any) -> Any:
+    """A nested list with plain numbers for the arrays of no dimensions in it."""
+    if isinstance(value, list | tuple):
+        return [_numbers(item) for item in value]
+    return value.item() if _is_single(value) else value
 
 
 def _plain(value: object) -> torch.Tensor:
@@ -58,7 +72,7 @@ def _plain(value: object) -> torch.Tensor:
     if not isinstance(value, np.ndarray | np.number | np.bool_ | int | float | list | tuple):
         raise Unfit("nothing (None)" if value is None else f"a {type(value).__name__}")
     try:
-        array = np.array(value)
+        array = np.array(_numbers(value))
     except ValueError as error:
         raise Unfit("a ragged list") from error
     if array.dtype.kind not in "biuf":

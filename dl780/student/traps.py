@@ -21,6 +21,8 @@ CONVOLUTIONS = "aten::*conv*"
 TRANSPOSED_CONVOLUTIONS = "aten::conv_transpose*"
 UNPOOLING = "aten::max_unpool*"
 BATCH_NORMS = "aten::*batch_norm*"
+RECURRENT = ("aten::*rnn_*", "aten::*lstm*", "aten::*gru*")
+CLIPPING = ("torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grads_with_norm_", "aten::_foreach_norm")
 TRANSPOSES = ("aten::t", "aten::*transpose*", "aten::permute", "aten::numpy_T", "aten::m[TH]", "aten::adjoint")
 AUTOGRAD = (
     "torch.Tensor.backward",

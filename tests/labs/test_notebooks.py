@@ -20,6 +20,7 @@ PICTURES = {  # at least
     "captioning": 5,
     "alphago": 3,
 }
+PICTURES = {"backprop": 8, "convnets": 4, "recurrent": 7}  # at least
 
 
 def executed(notebook: Any, folder: Path) -> list[Any]:

@@ -37,6 +37,8 @@ class Wrapped(torch.Tensor):
         ([[1.0, 2.0], (3.0, 4.0)], (2, 2), torch.float64),
         ([[1, 2.5]], (1, 2), torch.float64),
         ([np.float64(1.0), 2], (2,), torch.float64),
+        ([tensor(1.0), np.array(2.0), torch.nn.Parameter(tensor(3.0))], (3,), torch.float64),
+        ([[tensor(1)], [2]], (2, 1), torch.int64),
         (np.zeros((0, 3)), (0, 3), torch.float64),
         (torch.nn.Parameter(X), (2, 2), torch.float32),
         (X.expand(5, 2, 2), (5, 2, 2), torch.float32),
