@@ -1,6 +1,6 @@
 """Mutants of a lab's solutions: each must fail its question's check, or be equivalent for a stated reason.
 
-`python tests/mutants.py backprop [--question NAME] [--jobs 2]`; exit 0 when 99 % of those not equivalent are killed.
+`python tests/mutants.py [LAB …] [--question NAME] [--jobs 2]`, all labs where none is named; exit 0 when 99 % of those not equivalent are killed.
 Equivalent ones stand in `equivalent_mutants/<lab>.txt`: the question and the changed lines, "before → after", then the
 reason on a line of its own ("NOT EQUIVALENT: …" where a check lets one pass on purpose: it counts as a survivor).
 A mutant is killed when it loses points or earns a flag, raises, crashes or never ends.
@@ -27,7 +27,7 @@ from dl780 import release
 from dl780.check.cases import Case
 from dl780.check.compare import compare
 from dl780.check.question import Answers, Formed, Question, Trained
-from dl780.check.registry import LabQuestions, load_lab
+from dl780.check.registry import LabQuestions, lab_names, load_lab
 from dl780.check.verdict import answer_key, judge
 from dl780.student.call import Outcome, attempt
 
@@ -158,7 +158,7 @@ def report(name: str, ends: Sequence[int], survivors: Sequence[str], reasons: di
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("lab")
+    parser.add_argument("labs", nargs="*", default=lab_names(), metavar="LAB")
     parser.add_argument("--question", help="only this one")
     parser.add_argument("--seed", default="mutants", help="what the cases are drawn from (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -166,11 +166,17 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Judge every mutant and print the table."""
+    """Judge every lab's mutants."""
     options = arguments()
     torch.set_num_threads(1)  # before the first operation: torch hangs after a fork if it ever ran on two
-    lab = load_lab(options.lab)
-    sources, reasons = solutions(lab), listed(options.lab)
+    return max([of_lab(name, options) for name in options.labs])
+
+
+def of_lab(lab_name: str, options: argparse.Namespace) -> int:
+    """Judge every mutant of a lab and print the table."""
+    print(f"== {lab_name}")
+    lab = load_lab(lab_name)
+    sources, reasons = solutions(lab), listed(lab_name)
     namespace: dict[str, Any] = {}
     exec("\n\n".join([lab.opening, *sources.values()]), namespace)
     print(ROW.format("question", "mutants", "killed", "(by limits)", "equivalent", "survived"))

@@ -17,10 +17,10 @@ PICTURES = {  # at least
     "backprop": 8,
     "convnets": 4,
     "deep": 3,
+    "recurrent": 7,
     "captioning": 5,
     "alphago": 3,
 }
-PICTURES = {"backprop": 8, "convnets": 4, "recurrent": 7}  # at least
 
 
 def executed(notebook: Any, folder: Path) -> list[Any]:
