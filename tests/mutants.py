@@ -1,6 +1,7 @@
 """Mutants of a lab's solutions: each must fail its question's check, or be equivalent for a stated reason.
 
-`python tests/mutants.py [LAB …] [--question NAME] [--jobs 2]`, all labs where none is named; exit 0 when 99 % of those not equivalent are killed.
+`python tests/mutants.py [LAB …] [--question NAME] [--jobs 2]` (all labs where none is named) exits with 0 when 99 % of
+those that are not equivalent are killed, in each.
 Equivalent ones stand in `equivalent_mutants/<lab>.txt`: the question and the changed lines, "before → after", then the
 reason on a line of its own ("NOT EQUIVALENT: …" where a check lets one pass on purpose: it counts as a survivor).
 A mutant is killed when it loses points or earns a flag, raises, crashes or never ends.
