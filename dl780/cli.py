@@ -202,6 +202,51 @@ def evaluate(
 
 
 @command
+def caption(
+    images: Positional[Images],
+    /,
+    checkpoint: Path | None = None,
+    width: int = 5,
+    out: Path = Path("captions.html"),
+) -> None:
+    """Say what pictures show, in a sentence each, as lines and as a page with the alternatives.
+
+    Args:
+        checkpoint: a run's folder; by default the newest finished run of captioner
+        width: of the beam, whose sentences are the alternatives
+        out: the page
+    """
+    from dl780.use import caption as use
+
+    if not images:
+        raise UserError("name at least one picture")
+    run = checkpoint or use.usual_run()
+    told = use.caption(run, images, width)
+    about = json.loads((run / "manifest.json").read_text())["data"]["title"]
+    use.page(told, f"by {run.name}, trained on {about}", out)
+    print("\n".join([*map(str, told), f"by {run}: {out}"]))
+
+
+@command
+def chat(
+    checkpoint: Path | None = None, history: int = 0, temperature: float = 0.0, width: int = 5, seed: int = 0
+) -> None:
+    """Talk with a sequence-to-sequence network.
+
+    Args:
+        checkpoint: a run's folder; by default the newest finished run of seq2seq
+        history: earlier speeches, of both, that are read with the last one
+        temperature: 0 says the likeliest answer of a beam; above, each word is drawn
+        width: of the beam
+        seed: of the draws
+    """
+    from dl780.use import chat as use
+
+    for line in use.talk(use.Partner(checkpoint or use.usual_run(), history, temperature, width, seed)):
+        print(line, flush=True)
+
+
+@command
 def sample(
     run: Positional[Run],
     /,

@@ -84,7 +84,7 @@ def _read(path: Path, side: int) -> dict[str, Split]:
         names = [name for name in there if splits.get(name, "train") == part]
         if not names and part != "validation":
             raise UserError(f"{file} has no picture to {part} on in {folder}")
-        X = torch.stack([_fitted(folder / name, side) for name in names]) if names else _none(side)
+        X = torch.stack([fitted(folder / name, side) for name in names]) if names else _none(side)
         parts[part] = Split(X, torch.zeros(len(names), dtype=torch.int64), tuple(tuple(captions[n]) for n in names))
     return parts
 
@@ -93,7 +93,8 @@ def _none(side: int) -> Tensor:
     return torch.empty(0, 3, side, side, dtype=torch.uint8)
 
 
-def _fitted(path: Path, side: int) -> Tensor:
+def fitted(path: Path, side: int) -> Tensor:
+    """A picture's middle as (3, side, side) uint8. Raises `UserError`."""
     from PIL import ImageOps
 
     with open_picture(path) as picture:

@@ -38,8 +38,8 @@ def load_conversations(
         spoken = reversals()
     else:
         name, title, where, conversations = _found(source)
-        talks = [[words_of(speech)[:LONGEST] for speech in talk] for talk in conversations]
-        parts = _split([[speech for speech in talk if speech] for talk in talks])
+        talks = [[words for speech in talk if (words := words_of(speech)[:LONGEST])] for talk in conversations]
+        parts = _split(_each_once(talks))
         if not all(parts.values()):
             raise UserError(f"{where} holds too few conversations to split: {len(talks)}")
         vocabulary = vocabulary or vocabulary_of((speech for pair in parts["train"] for speech in pair), least)
@@ -100,6 +100,12 @@ def _split(talks: list[list[list[str]]]) -> dict[str, list[tuple[list[str], list
                 seen.add(key)
                 parts[place[i]].append((speech, answer))
     return parts
+
+
+def _each_once(talks: list[list[list[str]]]) -> list[list[list[str]]]:
+    """Conversations that differ, in their order."""
+    found = {repr(talk): talk for talk in talks}
+    return list(found.values())
 
 
 def _connected(talks: list[list[list[str]]]) -> list[int]:

@@ -29,6 +29,7 @@ from dl780.train.machine import Machine
 from dl780.train.task import Task
 
 Metrics = dict[str, float]
+PICTURES = "pictures.json"  # how a captioner's pictures are prepared
 TOLD = 2000  # test sentences that are searched for and compared
 AT_ONCE = 250
 
@@ -88,6 +89,10 @@ def task_of(recipe: recipes.Captioner | recipes.Seq2Seq, data: Spoken) -> Task:
     if recipe.width < 1:
         raise UserError(f"--width takes a number from 1, not {recipe.width}")
     pictures = bool(data.mean)
+    files = {VOCABULARY: json.dumps(data.vocabulary)}
+    if pictures:
+        side = data.train.given.shape[-1]
+        files[PICTURES] = json.dumps(dict(side=side, mean=data.mean, std=data.std))
 
     def prepare(X: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         return (normalise(X[0], data.mean, data.std) if pictures else X[0]), X[1]
@@ -107,7 +112,7 @@ def task_of(recipe: recipes.Captioner | recipes.Seq2Seq, data: Spoken) -> Task:
         network(recipe, len(data.vocabulary)), loss, sums, prepare, augmented,
         counted=lambda X, y: int((y != PAD).sum()), report=partial(_report, data=data, width=recipe.width),
         initial_loss=math.log(len(data.vocabulary)), together=AT_ONCE,
-        files={VOCABULARY: json.dumps(data.vocabulary)}, in_parts=True,
+        files=files, in_parts=True,
     )  # fmt: skip
 
 

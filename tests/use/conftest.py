@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from dl780.train.recipes import LeNet
 from torch import nn
 
 from dl780.data import Dataset, Split
 from dl780.models import get_model
+from dl780.recipes import LeNet
 from dl780.train.loop import train
 from dl780.use.network import Network
 
