@@ -1,0 +1,1 @@
+"""Reinforcement learning: Q-learning from the table to DQN, and tree search."""

@@ -1,0 +1,162 @@
+"""Recipes of the reinforcement chapter: flat tables of settings, whose comments are the help of `dl780 train`.
+
+This module imports no torch: `dl780 --help` reads it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from dl780 import UserError
+from dl780.train import recipes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reinforcement:
+    """Settings that every recipe of this chapter has; a step is one of one environment, whatever their number."""
+
+    trainer: ClassVar[str] = "dl780.rl.loop"
+
+    env: str = "CartPole-v1"  # a gymnasium environment with discrete actions; ALE/… and MinAtar/… where installed
+    envs: int = 16  # copies of it side by side
+    steps: int = 50_000  # environment steps
+    minutes: float | None = None  # or so much time; every schedule follows whichever is given
+    gamma: float = 0.99  # discount γ
+    lr: float = 1e-3  # learning rate α at its highest: it falls along a cosine to 0 at the end
+    epsilon: float = 0.05  # share of random actions once exploration has ended
+    exploration: float = 0.2  # share of the budget over which ε falls from 1 to that
+    evaluations: int = 10  # how often the greedy policy plays the validation episodes
+    episodes: int = 20  # validation episodes: none of the 100 of the test
+    seed: int = 0  # of weights, episodes, exploration and replay
+    device: str = "auto"  # auto, cpu, cuda, mps …
+    precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"  # of forward and backward passes
+    compile: bool = False  # torch.compile; measured slower on CPU for small models
+    threads: int = 1  # of torch on CPU; 0 leaves its own choice
+    out: Path | None = None  # the run's folder; by default a fresh one, dated, under runs/
+    resume: bool = False  # go on with the run in --out where it was cut off
+
+    def check(self) -> None:
+        """Raise `UserError` for a setting that cannot be."""
+        counts = dict(envs=1, steps=1, evaluations=1, episodes=1, threads=0)
+        for name, least in counts.items():
+            if getattr(self, name) < least:
+                raise UserError(f"--{name} takes a number from {least}, not {getattr(self, name)}")
+        for name in ("gamma", "epsilon", "exploration"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"--{name} takes a share from 0 to 1, not {getattr(self, name)}")
+        for name in ("lr", "minutes"):
+            if (value := getattr(self, name)) is not None and value <= 0:
+                raise UserError(f"--{name} takes a number above 0, not {value}")
+        if self.resume and not self.out:
+            raise UserError("--resume needs --out, the folder of the run that was cut off")
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        return next(name for name, kind in RECIPES.items() if kind is type(self))
+
+    @property
+    def dataset(self) -> str:
+        """Where its examples come from, as a folder's name may hold it."""
+        return self.env.replace("/", "-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QLearning(Reinforcement):
+    """Tabular Q-learning: a number for every state and action (slide "Recall Q-learning setup")."""
+
+    env: str = "FrozenLake-v1"  # an environment of gymnasium with discrete observations: FrozenLake, Taxi, CliffWalking
+    steps: int = 1_000_000  # environment steps
+    lr: float = 1.0  # learning rate α of a first visit; α/n^decay at the n-th of a state and action
+    decay: float = 0.7  # how fast it falls: 0 keeps α, above 1/2 the table converges, 1 averages
+    epsilon: float = 0.5  # share of random actions once exploration has ended
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearQ(Reinforcement):
+    """Q-learning with Q(s, a) = θ_aᵀ φ(s) (slide "Q-learning with function approximation")."""
+
+    env: str = "MountainCar-v0"  # a gymnasium environment with discrete actions and bounded observations
+    envs: int = 8  # copies of it side by side
+    steps: int = 500_000  # environment steps
+    gamma: float = 1.0  # discount γ
+    lr: float = 0.5  # learning rate α, divided by |φ(s)|²: it falls along a cosine to 0 at the end
+    epsilon: float = 0.0  # share of random actions once exploration has ended; θ = 0 is optimistic, and explores
+    exploration: float = 0.0  # share of the budget over which ε falls from 1 to that
+    features: Literal["tiles", "fourier"] = "tiles"  # φ: shifted grids, or cosines up to an order
+    tilings: int = 16  # grids, each shifted by another part of a tile
+    order: int = 8  # tiles along an axis, or the order of the cosines
+
+
+@dataclass(frozen=True, kw_only=True)
+class DQN(Reinforcement):
+    """Deep Q-learning (Mnih et al. 2015; slide "Deep Q-learning")."""
+
+    lr: float = 5e-3  # learning rate α at its highest: it falls along a cosine to 0 at the end
+    epsilon: float = 0.1  # share of random actions once exploration has ended
+    hidden: tuple[int, ...] = (128, 64)  # units of each hidden layer, where observations are vectors
+    batch: int = 64  # transitions an update
+    replay: int = 50_000  # transitions kept
+    begin: int = 1_000  # steps before the first update
+    every: float = 12.0  # environment steps an update
+    calls: int = 16  # updates a call, whose targets are one forward pass of the target network
+    tau: float = 0.5  # after a call the target network moves by this share towards the online one; 1 copies it
+    n_step: int = 5  # rewards summed before the target network's value
+    reward_scale: float = 0.02  # what rewards are multiplied by in learning, so that values are of order 1
+    double: bool = True  # the online network chooses a', the target network values it (van Hasselt et al. 2016)
+    dueling: bool = False  # Q = V + A − mean A (Wang et al. 2016)
+    huber: float = 1.0  # δ of the Huber loss
+    clip: float = 10.0  # largest norm of a gradient; 0 lets all pass
+    frame: int = 84  # side of Atari's frames, four of which are an observation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Atari(DQN):
+    """DQN on an Atari game with the hyper-parameters of Mnih et al. 2015, but Adam, and a target network that follows.
+
+    Rewards are clipped in learning, not in what is reported; actions stick with probability 1/4 (Machado et al. 2018),
+    and a lost life ends no episode.
+    """
+
+    env: str = "ALE/Pong-v5"  # a game: ALE/…-v5
+    envs: int = 8  # copies of it side by side
+    steps: int = 10_000_000  # environment steps, of four frames each
+    exploration: float = 0.1  # share of the budget over which ε falls from 1 to that
+    lr: float = 1e-4  # learning rate α at its highest: it falls along a cosine to 0 at the end
+    batch: int = 32  # transitions an update
+    replay: int = 1_000_000  # transitions kept, of 7 kB each
+    begin: int = 50_000  # steps before the first update
+    every: float = 4.0  # environment steps an update
+    calls: int = 8  # updates a call, whose targets are one forward pass of the target network
+    tau: float = 0.002  # after a call the target network moves by this share towards the online one; 1 copies it
+    n_step: int = 1  # rewards summed before the target network's value
+    reward_scale: float = 1.0  # what rewards are multiplied by in learning, so that values are of order 1
+    double: bool = False  # the online network chooses a', the target network values it (van Hasselt et al. 2016)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtariCPU(Atari):
+    """The recipe atari made small: frames of 42×42, few steps, double DQN with five-step returns."""
+
+    steps: int = 150_000  # environment steps, of four frames each
+    exploration: float = 0.2  # share of the budget over which ε falls from 1 to that
+    epsilon: float = 0.02  # share of random actions once exploration has ended
+    evaluations: int = 5  # how often the greedy policy plays the validation episodes
+    episodes: int = 4  # validation episodes: none of the 100 of the test
+    lr: float = 5e-4  # learning rate α at its highest: it falls along a cosine to 0 at the end
+    replay: int = 100_000  # transitions kept, of 1.8 kB each
+    begin: int = 2_000  # steps before the first update
+    tau: float = 0.05  # after a call the target network moves by this share towards the online one; 1 copies it
+    n_step: int = 5  # rewards summed before the target network's value
+    double: bool = True  # the online network chooses a', the target network values it (van Hasselt et al. 2016)
+    frame: int = 42  # side of Atari's frames, four of which are an observation
+
+
+RECIPES: dict[str, type[Reinforcement]] = {
+    "atari": Atari,
+    "atari_cpu": AtariCPU,
+    "dqn": DQN,
+    "linear_q": LinearQ,
+    "qlearning": QLearning,
+}
+recipes.RECIPES.update(RECIPES)  # type: ignore[arg-type]
