@@ -220,13 +220,17 @@ class Training:
         if self.at.evaluated < self.recipe.evaluations or checkpoint.last_step(self.run) < self.at.step:
             self._save("last")
         metrics = final(self.recipe, self.learner, self.machine)
+        last = {name: value.clone() for name, value in self.learner.policy.state_dict().items()}
+        self.learner.policy.load_state_dict(checkpoint.load_weights(self.run, "best"))
+        chosen = final(self.recipe, self.learner, self.machine)
+        self.learner.policy.load_state_dict(last)
         if isinstance(self.learner, TableLearner):
             best = value_iteration(self.recipe.env, self.recipe.gamma)
             metrics |= {} if best is None else dict(table_error=self.learner.error(best))
         result = dict(
             recipe=self.recipe.name, data=self.recipe.env, seed=self.recipe.seed, steps=self.at.step,
             episodes=self.at.episodes, first_solved_step=self.at.first_solved, seconds=round(seconds, 2),
-            cpu_seconds=round(cpu_seconds, 2), metrics=metrics,
+            cpu_seconds=round(cpu_seconds, 2), metrics=metrics, best=chosen,
         )  # fmt: skip
         write_whole(self.run / "result.json", json.dumps(result, indent=1))
         told = f"{metrics['return_mean']:.1f} ± {metrics['return_std']:.1f} over {TEST_EPISODES} test episodes"
