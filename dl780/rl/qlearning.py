@@ -12,6 +12,7 @@ from dl780 import UserError
 from dl780.data import generator_for
 from dl780.rl.envs import Array, Environments, Steps
 from dl780.rl.recipes import QLearning
+from dl780.train.loop import schedule
 from dl780.train.machine import Machine
 
 
@@ -48,7 +49,7 @@ class Table(nn.Module):
 
 
 class TableLearner:
-    """Learns from every step once, in order; the n-th visit of a state and action with α/n^decay."""
+    """Learns from every step once, in order."""
 
     def __init__(self, recipe: QLearning, machine: Machine, envs: Environments) -> None:
         """A table of zeros. Raises `UserError` where states have no numbers."""
@@ -70,11 +71,11 @@ class TableLearner:
 
     def learn(self, steps: Steps, spent: float) -> None:
         """The slide's update, for each step."""
-        recipe, visits = self.recipe, self.visits.numpy()
+        visits, gamma = self.visits.numpy(), self.recipe.gamma
+        alpha = self.recipe.lr * schedule(spent, 0.0)
         for s, a, r, s2, terminated, _ in zip(*(array.tolist() for array in steps), strict=True):
             visits[s, a] += 1
-            alpha = recipe.lr / visits[s, a] ** recipe.decay
-            self.loss = abs(q_update(self.Q, s, a, r, s2, terminated, alpha, recipe.gamma))
+            self.loss = abs(q_update(self.Q, s, a, r, s2, terminated, alpha, gamma))
 
     def error(self, best: Array) -> float:
         """The table's error against Q*, by `table_error`, over what was visited."""

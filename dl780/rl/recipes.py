@@ -25,7 +25,7 @@ class Reinforcement:
     lr: float = 1e-3  # learning rate α at its highest: it falls along a cosine to 0 at the end
     epsilon: float = 0.05  # share of random actions once exploration has ended
     exploration: float = 0.2  # share of the budget over which ε falls from 1 to that
-    evaluations: int = 10  # how often the greedy policy plays the validation episodes
+    evaluations: int = 5  # how often the greedy policy plays the validation episodes
     episodes: int = 20  # validation episodes: none of the 100 of the test
     seed: int = 0  # of weights, episodes, exploration and replay
     device: str = "auto"  # auto, cpu, cuda, mps …
@@ -67,8 +67,9 @@ class QLearning(Reinforcement):
 
     env: str = "FrozenLake-v1"  # an environment of gymnasium with discrete observations: FrozenLake, Taxi, CliffWalking
     steps: int = 1_000_000  # environment steps
-    lr: float = 1.0  # learning rate α of a first visit; α/n^decay at the n-th of a state and action
-    decay: float = 0.7  # how fast it falls: 0 keeps α, above 1/2 the table converges, 1 averages
+    lr: float = (
+        0.1  # learning rate α at its highest, 1 where nothing is random: it falls along a cosine to 0 at the end
+    )
     epsilon: float = 0.5  # share of random actions once exploration has ended
 
 
@@ -98,7 +99,7 @@ class DQN(Reinforcement):
     batch: int = 64  # transitions an update
     replay: int = 50_000  # transitions kept
     begin: int = 1_000  # steps before the first update
-    every: float = 12.0  # environment steps an update
+    every: float = 8.0  # environment steps an update
     calls: int = 16  # updates a call, whose targets are one forward pass of the target network
     tau: float = 0.5  # after a call the target network moves by this share towards the online one; 1 copies it
     n_step: int = 5  # rewards summed before the target network's value
@@ -106,7 +107,7 @@ class DQN(Reinforcement):
     double: bool = True  # the online network chooses a', the target network values it (van Hasselt et al. 2016)
     dueling: bool = False  # Q = V + A − mean A (Wang et al. 2016)
     huber: float = 1.0  # δ of the Huber loss
-    clip: float = 10.0  # largest norm of a gradient; 0 lets all pass
+    clip: float = 0.0  # largest norm of a gradient; 0 lets all pass
     frame: int = 84  # side of Atari's frames, four of which are an observation
 
 

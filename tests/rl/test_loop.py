@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,28 +42,35 @@ def test_a_run_leaves_its_folder_and_its_result(tmp_path: Path) -> None:
         film(tmp_path / "run", tmp_path / "film.avi")
 
 
-KILLED = {
-    "dqn": "dqn --steps 6000 --evaluations 12 --episodes 2 --hidden 16 --replay 2000 --n-step 3",
-    "linear_q": "linear_q --steps 8000 --evaluations 8 --episodes 2",
-    "qlearning": "qlearning --steps 20000 --evaluations 20 --episodes 2",
-}
+KILLED: dict[str, tuple[Any, str]] = {
+    "dqn": (
+        DQN(steps=6000, evaluations=12, episodes=2, hidden=(16,), replay=2000, n_step=3),
+        "dqn --steps 6000 --evaluations 12 --episodes 2 --hidden 16 --replay 2000 --n-step 3",
+    ),
+    "linear_q": (LinearQ(steps=8000, evaluations=8, episodes=2), "linear_q --steps 8000 --evaluations 8 --episodes 2"),
+    "qlearning": (
+        QLearning(steps=20_000, evaluations=20, episodes=2), "qlearning --steps 20000 --evaluations 20 --episodes 2",
+    ),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("recipe", KILLED)
-def test_killed_and_resumed_is_as_never_killed(recipe: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dl780", "train", *KILLED[recipe].split(), "--seed", "3", "--out"]
-    subprocess.run([*command, tmp_path / "whole"], check=True, capture_output=True)
-    process = subprocess.Popen([*command, tmp_path / "cut"], stdout=subprocess.DEVNULL)
+@pytest.mark.parametrize("name", KILLED)
+def test_killed_and_resumed_is_as_never_killed(name: str, tmp_path: Path) -> None:
+    recipe, options = KILLED[name]
+    command = [sys.executable, "-m", "dl780", "train", *options.split(), "--out", tmp_path / "cut"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while not (tmp_path / "cut" / "checkpoints.json").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
     assert not (tmp_path / "cut" / "result.json").exists()
-    subprocess.run([*command, tmp_path / "cut", "--resume"], check=True, capture_output=True)
+    results = [
+        train(replace(recipe, out=tmp_path / "cut", resume=True)),
+        train(replace(recipe, out=tmp_path / "whole")),
+    ]
     one, two = (load_weights(tmp_path / name) for name in ("whole", "cut"))
     assert all(torch.equal(one[name], two[name]) for name in one)
-    results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("whole", "cut")]
     for result in results:
         del result["seconds"], result["cpu_seconds"]
     assert results[0] == results[1]

@@ -54,9 +54,9 @@ def test_value_iteration_on_the_cliff() -> None:
 
 
 def test_a_table_comes_to_value_iteration(tmp_path) -> None:
-    settings = dict(lr=1.0, decay=0.0, epsilon=1.0, gamma=0.9)
+    settings = dict(lr=1.0, epsilon=0.3, gamma=0.9)
     result = train(
-        QLearning(env="CliffWalking-v1", steps=30_000, evaluations=1, episodes=1, out=tmp_path / "r", **settings)
+        QLearning(env="CliffWalking-v1", steps=60_000, evaluations=1, episodes=1, out=tmp_path / "r", **settings)
     )
     assert result["metrics"]["table_error"] < 0.01
     assert result["metrics"]["return_mean"] == -13
