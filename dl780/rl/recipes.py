@@ -70,7 +70,7 @@ class QLearning(Reinforcement):
     lr: float = (
         0.1  # learning rate α at its highest, 1 where nothing is random: it falls along a cosine to 0 at the end
     )
-    epsilon: float = 0.5  # share of random actions once exploration has ended
+    epsilon: float = 0.3  # share of random actions once exploration has ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class LinearQ(Reinforcement):
 
     env: str = "MountainCar-v0"  # a gymnasium environment with discrete actions and bounded observations
     envs: int = 8  # copies of it side by side
-    steps: int = 500_000  # environment steps
+    steps: int = 200_000  # environment steps
     gamma: float = 1.0  # discount γ
     lr: float = 0.5  # learning rate α, divided by |φ(s)|²: it falls along a cosine to 0 at the end
     epsilon: float = 0.0  # share of random actions once exploration has ended; θ = 0 is optimistic, and explores
