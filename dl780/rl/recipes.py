@@ -67,9 +67,7 @@ class QLearning(Reinforcement):
 
     env: str = "FrozenLake-v1"  # an environment of gymnasium with discrete observations: FrozenLake, Taxi, CliffWalking
     steps: int = 1_000_000  # environment steps
-    lr: float = (
-        0.1  # learning rate α at its highest, 1 where nothing is random: it falls along a cosine to 0 at the end
-    )
+    lr: float = 0.05  # learning rate α at its highest, 1 where nothing is random: falls along a cosine to 0
     epsilon: float = 0.3  # share of random actions once exploration has ended
 
 
