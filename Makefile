@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint labs mutants bench bench-grading bench-checks bench-train clean
+.PHONY: demo test lint labs mutants bench bench-grading bench-checks bench-train bench-rl clean
 
 demo: .venv/.ready
 	@echo "== demo: a class is graded, a network is trained by hand"
@@ -27,7 +27,7 @@ mutants: .venv/.ready
 	@echo "== mutants of the solutions, each of which a question must refuse"
 	@$(BIN)/python tests/mutants.py
 
-bench: bench-grading bench-checks bench-train
+bench: bench-grading bench-checks bench-train bench-rl
 
 bench-grading: .venv/.ready
 	@echo "== a class graded by nbgrader, by otter-grader and by this; their environments go to .bench/"
@@ -40,6 +40,10 @@ bench-checks: .venv/.ready
 bench-train: .venv/.ready
 	@echo "== training rates, recipes with their seeds, steps by hand; real MNIST is found in DL780_DATA or data/"
 	@$(BIN)/python benchmarks/training.py
+
+bench-rl: .venv/.ready
+	@echo "== Q-learning and DQN beside stable-baselines3; ALE and Box2D: pip install -e '.[atari,box2d]'"
+	@$(BIN)/python benchmarks/rl.py
 
 .venv/.ready: setup.cfg pyproject.toml
 	@echo "== setting up .venv with $$($(PYTHON) --version); the first time this fetches a few GB, mostly torch"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from functools import partial, wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from dl780 import UserError
-from dl780.recipes import RECIPES, Recipe, Supervised
+from dl780.recipes import RECIPES, Recipe
 
 app = tyro.extras.SubcommandApp()
 data = tyro.extras.SubcommandApp()
@@ -170,10 +171,7 @@ def _train_as(kind: type[Recipe]) -> Callable[..., None]:
     """The command of one recipe, whose options are its settings."""
 
     def run(recipe: Recipe) -> None:
-        from dl780.train.loop import train
-
-        assert isinstance(recipe, Supervised)
-        train(recipe)
+        import_module(recipe.trainer).train(recipe)
 
     run.__doc__ = kind.__doc__
     run.__annotations__["recipe"] = Annotated[kind, arg(name="")]
@@ -195,9 +193,9 @@ def evaluate(
         which: the last checkpoint, or the best on the validation set
         device: auto, cpu, cuda, mps …
     """
-    from dl780.train.loop import evaluate as measure
+    from dl780.train.run import read_recipe
 
-    name, metrics = measure(run, data, which, device)
+    name, metrics = import_module(read_recipe(run).trainer).evaluate(run, data, which, device)
     print(json.dumps(dict(run=str(run), checkpoint=which, data=name, metrics=metrics)))
 
 
@@ -272,6 +270,24 @@ def sample(
     for i, piece in enumerate(pieces(run, prompt, length, temperature, top_k, seed, which)):
         print(prompt + piece if i == 0 else piece, end="", flush=True)
     print()
+
+
+@command
+def play(
+    run: Positional[Run], /, out: Path, episode: int = 0, which: Literal["last", "best"] = "last", frames: int = 600
+) -> None:
+    """Film a policy that plays one of the test episodes, with Q(s, a) beside the picture.
+
+    Args:
+        out: the film, .gif or .mp4
+        episode: which of the test episodes, from 0
+        which: the last checkpoint, or the best on the validation episodes
+        frames: at most so many
+    """
+    from dl780.rl.play import film
+
+    total, length = film(run, out, episode, which, frames)
+    print(f"{out}: return {total:g} in {length} steps")
 
 
 @command

@@ -11,19 +11,26 @@ from dl780 import UserError
 from dl780.recipes.base import Recipe, Supervised
 from dl780.recipes.language import Captioner, CharRNN, Seq2Seq
 from dl780.recipes.pictures import MLP, VGG, AlexNet, Autoencoder, GoogLeNet, LeNet, Pictures, ResNet
+from dl780.recipes.reinforcement import DQN, Atari, AtariCPU, LinearQ, QLearning, Reinforcement
 
 __all__ = [
+    "DQN",
     "MLP",
     "RECIPES",
     "VGG",
     "AlexNet",
+    "Atari",
+    "AtariCPU",
     "Autoencoder",
     "Captioner",
     "CharRNN",
     "GoogLeNet",
     "LeNet",
+    "LinearQ",
     "Pictures",
+    "QLearning",
     "Recipe",
+    "Reinforcement",
     "ResNet",
     "Seq2Seq",
     "Supervised",
@@ -35,12 +42,17 @@ RECIPES: dict[str, type[Recipe]] = {
     kind.name: kind
     for kind in (
         AlexNet,
+        Atari,
+        AtariCPU,
         Autoencoder,
         Captioner,
         CharRNN,
+        DQN,
         GoogLeNet,
         LeNet,
+        LinearQ,
         MLP,
+        QLearning,
         ResNet,
         Seq2Seq,
         VGG,

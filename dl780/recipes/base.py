@@ -15,6 +15,7 @@ class Recipe:
     """Settings that every run has."""
 
     name: ClassVar[str]  # what the command line calls it
+    trainer: ClassVar[str] = "dl780.train.loop"  # the module whose `train` and `evaluate` take it
     seed: int = 0  # of weights, order and everything else that is drawn
     steps: int | None = None  # so many steps
     minutes: float | None = None  # or so much time; the schedule follows whichever is given

@@ -1,1 +1,1 @@
-"""Learning to act: games, and search over them."""
+"""Learning to act: Q-learning from the table to DQN, games, and search over them."""

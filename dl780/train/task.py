@@ -11,12 +11,28 @@ from dl780.data import Examples
 from dl780.train.machine import Machine
 
 
-class Data(Protocol):
-    """A data set as the loop sees it: three splits, and what they really are."""
+class About(Protocol):
+    """What a run is made from, as its manifest says it."""
 
-    name: str  # "mnist-5k"
-    title: str  # the same for people
-    source: str
+    @property
+    def name(self) -> str:
+        """What it really is: "mnist-5k"."""
+
+    @property
+    def title(self) -> str:
+        """The same for people."""
+
+    @property
+    def source(self) -> str:
+        """Where it was found."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of what there is how much."""
+
+
+class Data(About, Protocol):
+    """A data set as the loop sees it: three splits, and what they really are."""
 
     @property
     def train(self) -> Examples: ...
@@ -24,10 +40,6 @@ class Data(Protocol):
     def validation(self) -> Examples: ...
     @property
     def test(self) -> Examples: ...
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Split -> number of examples."""
 
     def to(self, device: torch.device | str) -> "Data":
         """The same set on a device."""
