@@ -584,6 +584,7 @@ def _dqn_loss(
     r: Tensor,
     S_next: Tensor,
     terminated: Tensor,
+    truncated: Tensor,  # a truncated step looks ahead as any other
     Ws: list[Tensor],
     bs: list[Tensor],
     Ws_target: list[Tensor],

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from dl780.check.registry import lab_names, load_lab
 from dl780.release import CHECK, solution_notebook, source_of, student_notebook
 
-PICTURES = {"backprop": 8, "convnets": 4}  # at least
+PICTURES = {"backprop": 8, "convnets": 4, "reinforcement": 4}  # at least
 
 
 def executed(notebook: Any, folder: Path) -> list[Any]:
