@@ -914,6 +914,29 @@ class ReplayBuffer:
         return self.size
 
 
+# %% ReplayBuffer: gave the generator its first seed again
+class ReplayBuffer:
+    def __init__(self, capacity, n):
+        self.capacity, self.at, self.size = capacity, 0, 0
+        self.fields = [torch.zeros(capacity, n), torch.zeros(capacity, dtype=torch.long), torch.zeros(capacity)]
+        self.fields += [torch.zeros(capacity, n), *torch.zeros(2, capacity, dtype=torch.bool)]
+
+    def add(self, *fields):
+        for row in zip(*fields):
+            for kept, value in zip(self.fields, row):
+                kept[self.at] = value
+            self.at = (self.at + 1) % self.capacity
+            self.size = min(self.size + 1, self.capacity)
+
+    def sample(self, m, generator):
+        generator = torch.Generator().manual_seed(0)
+        i = torch.randint(self.size, (m,), generator=generator)
+        return [field[i] for field in self.fields]
+
+    def __len__(self):
+        return self.size
+
+
 # %% ReplayBuffer: never drew the last row
 class ReplayBuffer:
     def __init__(self, capacity, n):
@@ -952,29 +975,6 @@ class ReplayBuffer:
 
     def sample(self, m, generator):
         i = torch.randperm(self.size, generator=generator)[:m]
-        return [field[i] for field in self.fields]
-
-    def __len__(self):
-        return self.size
-
-
-# %% ReplayBuffer: gave the generator its first seed again
-class ReplayBuffer:
-    def __init__(self, capacity, n):
-        self.capacity, self.at, self.size = capacity, 0, 0
-        self.fields = [torch.zeros(capacity, n), torch.zeros(capacity, dtype=torch.long), torch.zeros(capacity)]
-        self.fields += [torch.zeros(capacity, n), *torch.zeros(2, capacity, dtype=torch.bool)]
-
-    def add(self, *fields):
-        for row in zip(*fields):
-            for kept, value in zip(self.fields, row):
-                kept[self.at] = value
-            self.at = (self.at + 1) % self.capacity
-            self.size = min(self.size + 1, self.capacity)
-
-    def sample(self, m, generator):
-        generator = torch.Generator().manual_seed(0)
-        i = torch.randint(self.size, (m,), generator=generator)
         return [field[i] for field in self.fields]
 
     def __len__(self):

@@ -147,9 +147,9 @@ def _exactly(holds: Any) -> float:
 
 
 def _z(hits: Tensor, p: float) -> float:
-    """z-score of a share of True entries."""
+    """z-score of a share of True entries; of none at all, inf."""
     n = hits.numel()
-    return (hits.double().sum().item() - n * p) / math.sqrt(n * p * (1 - p))
+    return math.inf if not n else (hits.double().sum().item() - n * p) / math.sqrt(n * p * (1 - p))
 
 
 def _equally(counts: Tensor) -> float:
@@ -233,7 +233,7 @@ epsilon_greedy = Statistics(
         },
     },
     mistakes={
-        "always took the greatest action": lambda Q, a: _exactly(_greatest(Q, a[4]).all()),
+        "always took the greatest action": lambda Q, a: _exactly((_greatest(Q, a[3]) & _greatest(Q, a[4])).all()),
         "took the action of the smallest value": lambda Q, a: _exactly(
             (Q.gather(1, _index(Q, a[3])[:, None])[:, 0] == Q.amin(1)).all()
         ),
@@ -491,8 +491,8 @@ dqn_targets = Values(
         "looked ahead only where terminated": _ends_as(lambda terminated: ~terminated),
         "dropped the reward, too, where terminated": lambda right, terminated: {"y": right["y"] * ~terminated},
         "multiplied γ with the reward, too": lambda right, r, gamma: {"y": right["y"] + (gamma - 1) * r},
-        "took the target from the wrong network: the maximum of Q_online": lambda Q_online, double, **rest: given(
-            _targets, dict(**rest, Q_target=Q_online, Q_online=Q_online, double=double)
+        "took the target from the wrong network: the maximum of Q_online": lambda Q_online, **rest: given(
+            _targets, rest | dict(Q_target=Q_online, Q_online=Q_online)
         ),
         "took one maximum for the whole batch": lambda r, terminated, Q_target, gamma: (
             r + gamma * Q_target.amax() * ~terminated
@@ -674,6 +674,7 @@ dqn_gradient = Gradients(
     draw=_drawn_batch,
     edges=(dict(m=1, rows=0), dict(A=1), dict(h=1)),
     large=dict(sizes=(64, 401, 307, 5)),
+    products=1999,  # example by example
     points=(4, 7, 5),
     slide="Deep Q-learning",
     difficulty=3,
@@ -893,11 +894,11 @@ ReplayBuffer = Statistics(
         "overwrote the newest transitions instead of the oldest": lambda **all_: _exactly(
             _old_ones(**all_).any() and not _never_added(**all_).any()
         ),
+        "gave the generator its first seed again": lambda batch: _exactly((batch[-1][0] == batch[-1]).all()),
         "never drew the last row": lambda **all_: _exactly(
             all((counts == 0).sum() == 1 for counts in _kept(**all_)) and not _never_added(**all_).any()
         ),
         "drew without replacement": lambda batch: _exactly(_apart(batch).all()),
-        "gave the generator its first seed again": lambda batch: _exactly((batch[-1][0] == batch[-1]).all()),
         "ignored the generator": lambda batch: _exactly(not torch.equal(batch[-2], batch[-1])),
     },
 )
@@ -943,7 +944,7 @@ train_dqn = Trained(
     core=1,
     adapter=adapters.on_cartpoles,
     score=_share_of_steps,
-    full=0.9,
+    full=0.67,  # the solution reaches 0.970 ± 0.073 over 20 seeds, in 12 to 14 s of processor time
     none=0.1,
     unit="of 500 steps the pole is held, on average over 100 episodes",
     not_allowed=tuple(name for name in BY_HAND if name != KERNELS),  # watching every operation costs too much here
