@@ -398,9 +398,11 @@ lab.check(linear_q_step).points
 
 # %% [markdown]
 # **Up the hill.** In gymnasium's `MountainCar-v0` an engine too weak must rock a car out of a valley; each step costs
-# 1, and after 200 steps somebody stops the clock (*truncated*: the car has a future). The features are tiles: eight grids
+# 1, and after 200 steps somebody stops the clock (*truncated*: the car has a future). The features are tiles: eight
+# grids
 # of 9×9 over position and velocity, each shifted a little, so that $\phi$ is 0 but for eight ones. $\theta = 0$
-# promises that nothing costs anything, which is too good to be true, and makes the agent try everything: $\varepsilon = 0$.
+# promises that nothing costs anything, which is too good to be true, and makes the agent try everything:
+# $\varepsilon = 0$.
 
 # %%
 TILINGS, TILES = 8, 9
@@ -460,7 +462,8 @@ with when_written():
 # ## 3 Deep Q-learning
 #
 # "Deep Q-learning: simply use a neural network (with continuous output) to represent $\hat Q^*_\theta(s, a)$, backprop
-# as before to compute gradients." That the same line with a network in it does not diverge took three more ideas (Mnih et
+# as before to compute gradients." That the same line with a network in it does not diverge took three more ideas
+# (Mnih et
 # al., 2015): targets from an older copy of the network, errors that are cut off, and a memory of transitions.
 
 # %% [markdown] tags=["dqn_targets"]
@@ -768,11 +771,11 @@ def train_dqn(env, seed):
         return (S @ P[0].T + P[2]).clamp(min=0) @ P[1].T + P[3]
 
     def greedy_return(P):
-        S, alive, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
-        while alive.any():
+        S, up, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
+        while up.any():
             S, _, terminated, truncated = env.step(q(S, P).argmax(1))
-            total += int(alive.sum())
-            alive &= ~(terminated | truncated)
+            total += int(up.sum())
+            up &= ~(terminated | truncated)
         return total
 
     S, real = env.reset(), torch.ones(16, dtype=torch.bool)

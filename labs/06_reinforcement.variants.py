@@ -484,11 +484,11 @@ def train_dqn(env, seed):
         return (S @ P[0].T + P[2]).clamp(min=0) @ P[1].T + P[3]
 
     def greedy_return(P):
-        S, alive, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
-        while alive.any():
+        S, up, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
+        while up.any():
             S, _, terminated, truncated = env.step(q(S, P).argmax(1))
-            total += int(alive.sum())
-            alive &= ~(terminated | truncated)
+            total += int(up.sum())
+            up &= ~(terminated | truncated)
         return total
 
     S, real = env.reset(), torch.ones(16, dtype=torch.bool)
@@ -527,11 +527,11 @@ def train_dqn(env, seed):
         return (S @ P[0].T + P[2]).clamp(min=0) @ P[1].T + P[3]
 
     def greedy_return(P):
-        S, alive, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
-        while alive.any():
+        S, up, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
+        while up.any():
             S, _, terminated, truncated = env.step(q(S, P).argmax(1))
-            total += int(alive.sum())
-            alive &= ~(terminated | truncated)
+            total += int(up.sum())
+            up &= ~(terminated | truncated)
         return total
 
     S, real = env.reset(), torch.ones(16, dtype=torch.bool)
@@ -570,11 +570,11 @@ def train_dqn(env, seed):
         return (S @ P[0].T + P[2]).clamp(min=0) @ P[1].T + P[3]
 
     def greedy_return(P):
-        S, alive, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
-        while alive.any():
+        S, up, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
+        while up.any():
             S, _, terminated, truncated = env.step(q(S, P).argmax(1))
-            total += int(alive.sum())
-            alive &= ~(terminated | truncated)
+            total += int(up.sum())
+            up &= ~(terminated | truncated)
         return total
 
     S, real = env.reset(), torch.ones(16, dtype=torch.bool)
@@ -613,11 +613,11 @@ def train_dqn(env, seed):
         return (S @ P[0].T + P[2]).clamp(min=0) @ P[1].T + P[3]
 
     def greedy_return(P):
-        S, alive, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
-        while alive.any():
+        S, up, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
+        while up.any():
             S, _, terminated, truncated = env.step(q(S, P).argmax(1))
-            total += int(alive.sum())
-            alive &= ~(terminated | truncated)
+            total += int(up.sum())
+            up &= ~(terminated | truncated)
         return total
 
     S, real = env.reset(), torch.ones(16, dtype=torch.bool)
@@ -656,11 +656,11 @@ def train_dqn(env, seed):
         return (S @ P[0].T + P[2]).clamp(min=0) @ P[1].T + P[3]
 
     def greedy_return(P):
-        S, alive, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
-        while alive.any():
+        S, up, total = env.reset(), torch.ones(16, dtype=torch.bool), 0
+        while up.any():
             S, _, terminated, truncated = env.step(q(S, P).argmax(1))
-            total += int(alive.sum())
-            alive &= ~(terminated | truncated)
+            total += int(up.sum())
+            up &= ~(terminated | truncated)
         return total
 
     S, real = env.reset(), torch.ones(16, dtype=torch.bool)

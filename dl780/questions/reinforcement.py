@@ -774,7 +774,8 @@ def _kept(capacity: int, **inputs: Any) -> list[Tensor]:
 
 def _equally_often(**inputs: Any) -> float:
     """The z-score of them all that is farthest from 0, where there is something to choose."""
-    return max([_equally(counts) for counts in _kept(**inputs)], key=abs)
+    scores = [_equally(counts) for counts in _kept(**inputs)]
+    return max(scores, key=abs)
 
 
 def _apart(batch: list[Tensor]) -> Tensor:
@@ -789,7 +790,7 @@ def _with_replacement(batch: list[Tensor], cuts: Tensor, capacity: int) -> float
     m, times = batch[0].shape[1], len(batch[0])
     p = [math.prod((size - i) / size for i in range(m)) for size in (*sizes, sizes[-1], sizes[-1])]
     mean, variance = times * sum(p), times * sum(q * (1 - q) for q in p)
-    return (_apart(batch).sum().item() - mean) / math.sqrt(variance)
+    return float(_apart(batch).sum().item() - mean) / math.sqrt(variance)
 
 
 def _never_added(**inputs: Any) -> Tensor:
