@@ -332,7 +332,7 @@ with when_written():
         axes.set(title=title, xticks=[], yticks=[])
     describe(
         figure,
-        "Left, the share of the last 100 episodes that reached the goal: near 0 at first, then rising to about 0.7, "
+        "Left, the share of the last 100 episodes that reached the goal: near 0 at first, then rising to about 0.6, "
         "with a band of five runs around it. Middle and right, the true and the learned values of the 4 by 4 lake, "
         f"which agree roughly: {true[0, 0]:.2f} and {learned[0, 0]:.2f} at the start.",
     )
@@ -457,7 +457,7 @@ with when_written():
     )
 
 # %% [markdown]
-# Expect a return of about −140 to −120 by the end (−200 is a car that never arrives), in some seconds.
+# Expect a return of about −150 by the end (−200 is a car that never arrives), in some ten seconds.
 #
 # ## 3 Deep Q-learning
 #
@@ -818,7 +818,9 @@ lab.check(train_dqn).points
 
 # %% [markdown]
 # **What has it learned?** One pole, played greedily from a push, with the values of both actions drawn beneath. Which
-# action is better changes with almost every step; how good the state is hardly changes, as long as the pole stands.
+# action is better changes with almost every step; how good the state is hardly changes, as long as the pole stands. Is
+# any value greater than $r / (1 - \gamma)$, which is all that can be had? The maximum of values that are a little wrong
+# is too great on average: that is what the double targets of 3.1 mend.
 
 # %%
 with when_written():
