@@ -49,7 +49,7 @@ def solutions(lab: LabQuestions) -> dict[str, str]:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
                 node.body = node.body[1:] or [ast.Pass()]
         waiting.append(statement)
-        if isinstance(statement, ast.FunctionDef) and statement.name in lab.questions:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name in lab.questions:
             sources[statement.name] = "\n\n".join(map(ast.unparse, waiting))
             waiting = []
     return sources

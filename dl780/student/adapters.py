@@ -43,7 +43,7 @@ def sgd_steps(sgd_step: Function, w: Tensor, gs: list[Tensor], alphas: Tensor) -
     """w after each of the steps."""
     ws = []
     for g, alpha in zip(gs, alphas.tolist(), strict=True):
-        w = _tensor(sgd_step(w, g, alpha))
+        w = one_tensor(sgd_step(w, g, alpha))
         ws.append(w.clone())
     return ws
 
@@ -52,7 +52,7 @@ def momentum_steps(momentum_step: Function, w: Tensor, gs: list[Tensor], alphas:
     """w and v after each of the steps, from v = 0."""
     ws, vs, v = [], [], torch.zeros_like(w)
     for g, alpha in zip(gs, alphas.tolist(), strict=True):
-        w, v = map(_tensor, unpack(momentum_step(w, g, v, alpha, beta), ["w", "v"]))
+        w, v = map(one_tensor, unpack(momentum_step(w, g, v, alpha, beta), ["w", "v"]))
         ws.append(w.clone())
         vs.append(v.clone())
     return ws, vs
@@ -64,14 +64,14 @@ def adam_steps(
     """w, m and v after each of the steps t = 1, 2, …, from m = v = 0."""
     ws, ms, vs, m, v = [], [], [], torch.zeros_like(w), torch.zeros_like(w)
     for t, (g, alpha) in enumerate(zip(gs, alphas.tolist(), strict=True), start=1):
-        w, m, v = map(_tensor, unpack(adam_step(w, g, m, v, t, alpha, beta1, beta2, eps), ["w", "m", "v"]))
+        w, m, v = map(one_tensor, unpack(adam_step(w, g, m, v, t, alpha, beta1, beta2, eps), ["w", "m", "v"]))
         ws.append(w.clone())
         ms.append(m.clone())
         vs.append(v.clone())
     return ws, ms, vs
 
 
-def _tensor(value: object) -> Tensor:
+def one_tensor(value: object) -> Tensor:
     """What a step returned, as the tensor that the next step is given."""
     found = collect(value)
     if not isinstance(found, Tensor):
