@@ -26,9 +26,6 @@ labs: .venv/.ready
 mutants: .venv/.ready
 	@echo "== mutants of the solutions, each of which a question must refuse"
 	@$(BIN)/python tests/mutants.py
-	@$(BIN)/python tests/mutants.py backprop
-	@$(BIN)/python tests/mutants.py convnets
-	@$(BIN)/python tests/mutants.py reinforcement
 
 bench: bench-grading bench-checks bench-train bench-rl
 

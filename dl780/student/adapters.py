@@ -91,7 +91,7 @@ def three_samples(sample: Function, logits: Tensor, temperature: float, seed: in
     """Two calls with one generator, then a third with a fresh generator of the same seed."""
     generator = torch.Generator().manual_seed(seed)
     again = torch.Generator().manual_seed(seed)
-    return [_tensor(sample(logits.clone(), temperature, g)) for g in (generator, generator, again)]
+    return [one_tensor(sample(logits.clone(), temperature, g)) for g in (generator, generator, again)]
 
 
 def of_expression(tape: Function, xs: list[Tensor], choice: int) -> object:

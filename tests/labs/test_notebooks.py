@@ -19,9 +19,9 @@ PICTURES = {  # at least
     "deep": 3,
     "recurrent": 7,
     "captioning": 5,
+    "reinforcement": 4,
     "alphago": 3,
 }
-PICTURES = {"backprop": 8, "convnets": 4, "reinforcement": 4}  # at least
 
 
 def executed(notebook: Any, folder: Path) -> list[Any]:
