@@ -15,6 +15,7 @@ from dl780.data import Dataset, load, normalise
 from dl780.data.augment import augment, known
 from dl780.models import get_model
 from dl780.models.autoencoder import encoder_weights
+from dl780.models.googlenet import HEAD_WEIGHT
 from dl780.models.resnet import CIFAR_DEPTHS
 from dl780.train.checkpoint import load_weights
 from dl780.train.task import Task
@@ -44,7 +45,7 @@ def task_of(recipe: recipes.Pictures, data: Dataset) -> Task:
         _classification_sums,
         partial(normalise, mean=data.mean, std=data.std),
         partial(augment, names=recipe.augment),
-        initial_loss=math.log(len(data.classes)) * (1 + HEADS * heads),
+        initial_loss=math.log(len(data.classes)) * (1 + HEAD_WEIGHT * heads),
     )
 
 
@@ -114,7 +115,6 @@ NETWORKS: dict[type[recipes.Pictures], Callable[..., nn.Module]] = {
     recipes.ResNet: _resnet,
     recipes.VGG: _vgg,
 }
-HEADS = 0.3  # weight of the loss of GoogLeNet's auxiliary heads (Szegedy et al. 2014, section 5)
 
 
 def _pixels(data: Dataset) -> int:
@@ -126,7 +126,7 @@ def _classify(model: nn.Module, X: Tensor, y: Tensor, progress: float, smoothing
     logits = model(X)
     main, *heads = logits if isinstance(logits, tuple) else (logits,)
     loss = F.cross_entropy(main, y, label_smoothing=smoothing)
-    return loss + HEADS * sum(F.cross_entropy(head, y, label_smoothing=smoothing) for head in heads)
+    return loss + HEAD_WEIGHT * sum(F.cross_entropy(head, y, label_smoothing=smoothing) for head in heads)
 
 
 def _classification_sums(model: nn.Module, X: Tensor, y: Tensor) -> dict[str, Tensor]:
