@@ -598,7 +598,7 @@ lab.progress()
 # A trained network gives probabilities; a caption is a choice. From here on a network is a function
 #
 # ```
-# log_p, Z = step(Z, word)
+# log_p, Z_next = step(Z, word)
 # ```
 #
 # which takes a state and the last word said, and returns the log-probabilities `(V,)` of the next word with the next

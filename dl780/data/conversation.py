@@ -114,8 +114,8 @@ def _connected(talks: list[list[list[str]]]) -> list[int]:
 
     def root(i: int) -> int:
         while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
+            parent[i] = grand = parent[parent[i]]
+            i = grand
         return i
 
     first: dict[tuple[str, ...], int] = {}

@@ -91,12 +91,12 @@ def _log_softmax(logits: Tensor) -> Tensor:
 def _one_by_one(step: Step, state: State, most: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
     m, device = len(state[0]), state[0].device
     word = torch.full((m,), START, device=device)
-    done, words = torch.zeros(m, dtype=torch.bool, device=device), []
+    done, said = torch.zeros(m, dtype=torch.bool, device=device), list[Tensor]()
     for _ in range(most):
         logits, state = step(word, state)
         word = torch.where(done, PAD, choose(_log_softmax(logits)))
-        words.append(word)
+        said.append(word)
         done = done | (word == END)
         if done.all():
             break
-    return torch.stack(words, 1)
+    return torch.stack(said, 1)

@@ -46,7 +46,8 @@ class LSTM(nn.LSTM):
         h, c = state
         i, f, g, o = (part + nn.functional.linear(h, W_h, b_h)).chunk(4, 1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        return o.sigmoid() * c.tanh(), c
+        h = o.sigmoid() * c.tanh()
+        return h, c
 
 
 class GRU(nn.GRU):

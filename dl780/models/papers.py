@@ -50,7 +50,6 @@ PAPERS = {
     "resnet110": Paper(RESNET, CIFAR, "6.43 % of CIFAR-10"),
     "captioner": Paper("Combining convolution and recurrent networks", ()),
     "seq2seq": Paper("Some recent applications", ()),
-    "small_cnn": Paper("", (3, 96, 96)),
     "char_rnn": Paper("Char-RNN trained character-by-character level on the Linux source code", ()),
 }
 NOTES = (

@@ -30,7 +30,7 @@ def q_update(Q: Array, s: int, a: int, r: float, s2: int, terminated: bool, alph
 def epsilon_greedy(Q: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
     """Of each row of Q (m, k) the best action, or with probability ε any of the k, all alike: (m,)."""
     m, k = Q.shape
-    explore = torch.rand(m, generator=generator) < epsilon
+    explore = epsilon > torch.rand(m, generator=generator)
     return torch.where(explore, torch.randint(k, (m,), generator=generator), Q.argmax(1).cpu())
 
 

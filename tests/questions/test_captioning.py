@@ -11,9 +11,10 @@ from dl780.check.cases import PUBLIC, Draw
 from dl780.check.registry import load_lab
 from dl780.questions import captioning
 from dl780.questions.captioning import END, PAD, START
-from dl780.student import adapters, adapters_captioning
+from dl780.student import adapters_captioning
 from dl780.student.call import WrongOutputs
 from dl780.student.drawn import speaker
+from dl780.student.worker import ADAPTERS
 
 LAB = load_lab("captioning")
 SEEDS = range(5)
@@ -139,7 +140,8 @@ def test_what_step_functions_return_may_be_numbers_or_tensors() -> None:
 
 def test_the_child_finds_the_adapters_by_name() -> None:
     for question in LAB.questions.values():
-        assert getattr(adapters, question.adapter.__name__) is question.adapter
+        module = ADAPTERS[question.adapter.__module__.rpartition(".")[2]]
+        assert getattr(module, question.adapter.__name__) is question.adapter
 
 
 def test_features_are_turned_and_words_renumbered_by_the_seed() -> None:
