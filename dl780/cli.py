@@ -14,6 +14,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from dl780 import UserError
+from dl780.grade.roster import Course
 from dl780.recipes import RECIPES, Recipe, Supervised
 
 app = tyro.extras.SubcommandApp()
@@ -30,6 +31,7 @@ Images = Annotated[tuple[Path, ...], arg(metavar="IMAGE [IMAGE ...]", help="pict
 Image = Annotated[Path | None, arg(metavar="[IMAGE]", help="a picture; by default matplotlib's sample photograph")]
 Checkpoint = Annotated[Path | None, arg(metavar="[RUN]", help="a run's folder; by default the newest one on pictures")]
 Runs = Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]", help="runs, or folders of runs; runs/ by default")]
+CourseOptions = Annotated[Course, arg(name="")]
 Paths = Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="submissions, or folders that hold them")]
 
 
@@ -55,23 +57,29 @@ def grade(
     jobs: int = 2,
     seed: int | None = None,
     dask: str | None = None,
+    questions: str | None = None,
+    points: Path | None = None,
+    course: CourseOptions = Course(),  # noqa: B008, it is frozen
 ) -> None:
-    """Grade notebooks and .py files, or folders of them.
+    """Grade notebooks and .py files, folders of them, or what an LMS hands out, zipped or not.
 
     Args:
         out: folder for gradebook.csv, class.html, results/ and feedback/; a run that was cut off goes on there
         jobs: how many submissions at a time
         seed: master seed; by default a random one, kept in OUT/seed
         dask: address of a dask.distributed scheduler, whose workers grade instead of this machine
+        questions: those that count, such as tanh,relu; all by default
+        points: CSV of `question,points`, for other points than the lab's
     """
     from dl780.check.registry import load_lab
     from dl780.grade.book import grade as run
+    from dl780.grade.choice import choose
 
     if not paths:
         raise UserError("name at least one notebook or folder to grade")
     if jobs < 1:
         raise UserError(f"--jobs takes a number from 1, not {jobs}")
-    results = run(load_lab(lab), list(paths), out, jobs, seed, dask)
+    results = run(choose(load_lab(lab), questions, points), list(paths), out, jobs, seed, dask, course)
     graded = sum(result["status"] == "graded" for result in results)
     doubts = sum(bool(q["flags"]) for result in results for q in result["questions"].values())
     print(f"{graded} of {len(results)} graded: {out / 'gradebook.csv'}, {out / 'class.html'}, {out / 'feedback'}")

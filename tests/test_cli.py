@@ -121,7 +121,7 @@ def test_grade_from_a_shell(tmp_path: Path) -> None:
     assert done.stdout.startswith("1 of 2 graded: out/gradebook.csv")
     assert "2/2" in done.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        ".lock", "class.html", "review.html", "feedback", "gradebook.csv", "results", "seed"
+        ".lock", "class.html", "review.html", "feedback", "gradebook.csv", "log.jsonl", "results", "run.json", "seed"
     }  # fmt: skip
     row = (tmp_path / "out" / "gradebook.csv").read_text().splitlines()[1]
     assert row.startswith("ada,graded,4,100,0,0,0,4,0,")

@@ -1,6 +1,7 @@
 """Pages: one for each student, one for the class; each is one file that needs no network and no script."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,7 +21,7 @@ def student_page(lab: LabQuestions, result: Result, verdicts: list[Verdict]) -> 
     return _template("student").render(lab=lab, result=result, fragments=fragments, style=Markup(show.STYLE))
 
 
-def class_page(lab: LabQuestions, results: list[Result]) -> str:
+def class_page(lab: LabQuestions, results: list[Result], requests: Sequence[Mapping[str, Any]] = ()) -> str:
     """The class: points by question, and how many made which mistake."""
     graded = [r for r in results if r["status"] == "graded"]
     scores = sorted(r["score"] for r in graded)
@@ -35,6 +36,7 @@ def class_page(lab: LabQuestions, results: list[Result]) -> str:
         questions=questions,
         mistakes=[(name, sentence, count) for (name, sentence), count in made.most_common()],
         most=max(made.values(), default=1),
+        requests=requests,
     )
 
 
