@@ -31,6 +31,7 @@ Images = Annotated[tuple[Path, ...], arg(metavar="IMAGE [IMAGE ...]", help="pict
 Image = Annotated[Path | None, arg(metavar="[IMAGE]", help="a picture; by default matplotlib's sample photograph")]
 Checkpoint = Annotated[Path | None, arg(metavar="[RUN]", help="a run's folder; by default the newest one on pictures")]
 Runs = Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]", help="runs, or folders of runs; runs/ by default")]
+Graded = Annotated[Path, arg(metavar="GRADED", help="the --out of `dl780 grade`")]
 CourseOptions = Annotated[Course, arg(name="")]
 Paths = Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="submissions, or folders that hold them")]
 
@@ -85,6 +86,24 @@ def grade(
     print(f"{graded} of {len(results)} graded: {out / 'gradebook.csv'}, {out / 'class.html'}, {out / 'feedback'}")
     if doubts:
         print(f"to be looked at by a human: {doubts}, in {out / 'review.html'}")
+
+
+@command
+def export(graded: Positional[Graded], /, canvas: bool = False, moodle: bool = False, gradescope: bool = False) -> None:
+    """Write points and pages as an LMS takes them: a table to import, and a zip of pages to upload.
+
+    Args:
+        canvas: GRADED/canvas/gradebook.csv and feedback.zip, for Import and for Upload Submissions
+        moodle: GRADED/moodle/grades.csv and feedback.zip, for the grading worksheet and for feedback files
+        gradescope: GRADED/gradescope/scores.csv, and each submission's results.json
+    """
+    from dl780.grade.export import export as write
+
+    asked = [lms for lms, wanted in dict(canvas=canvas, moodle=moodle, gradescope=gradescope).items() if wanted]
+    if not asked:
+        raise UserError("name what takes it: --canvas, --moodle or --gradescope")
+    for lms in asked:
+        print("\n".join(map(str, write(graded, lms))))
 
 
 @command

@@ -5,6 +5,7 @@ from typing import Any
 from dl780 import UserError
 from dl780.check.registry import LabQuestions
 from dl780.grade import feedback
+from dl780.grade.anonymous import anonymous
 from dl780.grade.choice import follow_through
 from dl780.grade.extract import broken
 from dl780.grade.judge import record, verdicts
@@ -31,6 +32,8 @@ def graded(
         result["layers"] = worker.held
         result["questions"] = {verdict.question: record(verdict) for verdict in found}
         result["review"] = {verdict.question: verdict.code for verdict in found if verdict.flags}
+        shown = {v.question: anonymous(v.code, handed.name, v.question) for v in found if v.mistake}
+        result["examples"] = {question: code for question, code in shown.items() if code}
         core = [v.points for v in found if not lab.questions[v.question].extra]
         result["score"] = round(sum(core), 2)
     except Unreadable as error:
