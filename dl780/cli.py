@@ -32,6 +32,7 @@ Image = Annotated[Path | None, arg(metavar="[IMAGE]", help="a picture; by defaul
 Checkpoint = Annotated[Path | None, arg(metavar="[RUN]", help="a run's folder; by default the newest one on pictures")]
 Runs = Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]", help="runs, or folders of runs; runs/ by default")]
 Graded = Annotated[Path, arg(metavar="GRADED", help="the --out of `dl780 grade`")]
+Students = Annotated[tuple[str, ...], arg(metavar="[SUBMISSION ...]", help="as the gradebook names them")]
 CourseOptions = Annotated[Course, arg(name="")]
 Paths = Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="submissions, or folders that hold them")]
 
@@ -104,6 +105,46 @@ def export(graded: Positional[Graded], /, canvas: bool = False, moodle: bool = F
         raise UserError("name what takes it: --canvas, --moodle or --gradescope")
     for lms in asked:
         print("\n".join(map(str, write(graded, lms))))
+
+
+@command
+def gradescope(lab: Positional[Lab], /, out: Path = Path("autograder.zip"), wheel: Path | None = None) -> None:
+    """Write a Gradescope autograder of a lab: the zip to upload there.
+
+    Args:
+        out: the zip
+        wheel: of this package; by default built from this checkout
+    """
+    from dl780.check.registry import load_lab
+    from dl780.grade.gradescope import pack
+
+    pack(load_lab(lab), out, wheel)
+    print(f"{out} written: upload it under Configure Autograder; base image Ubuntu 24.04")
+
+
+@command
+def regrade(
+    graded: Positional[Graded], students: Positional[Students] = (), /, question: str | None = None, jobs: int = 2
+) -> None:
+    """Grade again after a fix, and say what changed: some submissions, a question, or the requests that wait.
+
+    Args:
+        question: every submission, for the sake of this question
+        jobs: how many submissions at a time
+    """
+    from dl780.grade.regrade import regrade as again
+
+    print("\n".join(again(graded, students, question, jobs)))
+
+
+@command
+def request(
+    graded: Positional[Graded], submission: Positional[str], question: Positional[str], comment: Positional[str], /
+) -> None:
+    """Note a request for a regrade: it stands in class.html and in the log, and waits for `dl780 regrade GRADED`."""
+    from dl780.grade.regrade import request as note
+
+    note(graded, submission, question, comment)
 
 
 @command

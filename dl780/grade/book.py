@@ -75,6 +75,15 @@ def write_pages(lab: LabQuestions, results: list[Result], out: Path) -> None:
     write_whole(out / "review.html", feedback.review_page(lab, results))
 
 
+def read_result(out: Path, name: str) -> Result:
+    """The result of a submission as it stands in its file. Raises `UserError`."""
+    try:
+        found: Result = json.loads((out / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError) as error:
+        raise UserError(f"{name} has no result in {out}: run `dl780 grade` again") from error
+
+
 def _brief(result: Result) -> Result:
     """What the class's pages need of a result: a fifth of its size, so that thousands fit into memory."""
     questions = {

@@ -12,7 +12,7 @@ from typing import Any
 from dl780 import UserError
 from dl780.check.registry import LabQuestions
 from dl780.files import whole, write_whole
-from dl780.grade.book import Result
+from dl780.grade.book import Result, read_result
 from dl780.grade.log import recall
 from dl780.grade.read import find
 from dl780.grade.roster import Place, Student, places
@@ -34,7 +34,7 @@ def export(out: Path, lms: str) -> list[Path]:
     """
     lab, paths, course = recall(out)
     submissions = find(paths, out, course.layout)
-    results = [_result(out, s.name) for s in submissions]
+    results = [read_result(out, s.name) for s in submissions]
     standing, _ = places(submissions, results, course)
     if not any(place.students for place in standing):
         raise UserError(f"{out}: nobody knows whose these files are: grade them with --roster, or as the LMS gave them")
@@ -113,14 +113,6 @@ def gradescope_results(lab: LabQuestions, result: Result) -> dict[str, Any]:
     if result["status"] != "graded":
         return dict(output=f"Not graded: {result['note']}", tests=tests)
     return dict(score=result["score"], output=result["note"], output_format="text", tests=tests)
-
-
-def _result(out: Path, name: str) -> Result:
-    try:
-        found: Result = json.loads((out / "results" / f"{name}.json").read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name} has no result in {out}: run `dl780 grade` again") from error
 
 
 def _points(line: Line, source: str) -> str:

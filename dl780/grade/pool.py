@@ -46,7 +46,7 @@ def stamp(lab: LabQuestions, master: bytes, follow_through: bool = False) -> str
 
 def here(jobs: int, task: Task, submissions: Sequence[Submission]) -> Done:
     """Results as they come, `jobs` submissions at a time, each on a preloaded process of its own."""
-    _judge_alone()
+    judge_alone()
     workers: SimpleQueue[Worker] = SimpleQueue()
     for _ in range(jobs):
         workers.put(Worker(task.lab.opening))
@@ -110,12 +110,12 @@ def remotely(
     if stamp(lab, master, follow_through) != wanted:
         raise UserError("a worker of the cluster has another version of dl780 or of the lab: install the same one")
     if not hasattr(_of_thread, "worker"):
-        _judge_alone()
+        judge_alone()
         _of_thread.worker = Worker(lab.opening)
     return graded(lab, handed, _of_thread.worker, master, wanted, follow_through)
 
 
-def _judge_alone() -> None:
+def judge_alone() -> None:
     """One thread for each judge, float64 as in a check, and nobody reads the master seed out of this process."""
     confine.prctl(confine.PR_SET_DUMPABLE, 0)
     torch.set_num_threads(1)
