@@ -148,6 +148,20 @@ def request(
 
 
 @command
+def similar(graded: Positional[Graded], /, least: float = 0.8) -> None:
+    """List submissions whose code is alike beyond what the questions ask for: for a human to look at, never points.
+
+    Args:
+        least: likeness from which a pair is listed; 1 is the same but for names, comments and layout
+    """
+    from dl780.grade.similar import similar as look
+
+    for pair in (found := look(graded, least)):
+        print(f"{pair.likeness:.2f}  {pair.one}  {pair.other}  most in {', '.join(pair.questions)}")
+    print(f"{len(found)} pairs: {graded / 'similar.csv'}")
+
+
+@command
 def release(labs: Positional[Labs] = (), out: Path | None = None, check: bool = False, force: bool = False) -> None:
     """Build student notebooks from the sources in labs/, without solutions.
 

@@ -31,10 +31,8 @@ def test_an_item_for_each_question(right: list[str], ipynb: Callable[..., str], 
     code, said = run(tmp_path, *both, "-k", chosen, "--junit-xml=out.xml")
     assert code == 1
     assert "2 failed, 1 passed" in said
-    assert "::tanh PASSED" in said or "tanh PASSED" in said
-    assert (
-        "G_b  (2,)    you averaged the bias gradient over the batch" in said or "you averaged the bias gradient" in said
-    )
+    assert "tanh PASSED" in said
+    assert "you averaged the bias gradient over the batch" in said
     assert "adam_step" in said
     assert "is not defined" in said
     assert "Traceback" not in said
