@@ -15,6 +15,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from dl780 import UserError
+from dl780.grade.roster import Course
 from dl780.recipes import RECIPES, Recipe
 
 app = tyro.extras.SubcommandApp()
@@ -31,6 +32,9 @@ Images = Annotated[tuple[Path, ...], arg(metavar="IMAGE [IMAGE ...]", help="pict
 Image = Annotated[Path | None, arg(metavar="[IMAGE]", help="a picture; by default matplotlib's sample photograph")]
 Checkpoint = Annotated[Path | None, arg(metavar="[RUN]", help="a run's folder; by default the newest one on pictures")]
 Runs = Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]", help="runs, or folders of runs; runs/ by default")]
+Graded = Annotated[Path, arg(metavar="GRADED", help="the --out of `dl780 grade`")]
+Students = Annotated[tuple[str, ...], arg(metavar="[SUBMISSION ...]", help="as the gradebook names them")]
+CourseOptions = Annotated[Course, arg(name="")]
 Paths = Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="submissions, or folders that hold them")]
 
 
@@ -56,28 +60,106 @@ def grade(
     jobs: int = 2,
     seed: int | None = None,
     dask: str | None = None,
+    questions: str | None = None,
+    points: Path | None = None,
+    course: CourseOptions = Course(),  # noqa: B008, it is frozen
 ) -> None:
-    """Grade notebooks and .py files, or folders of them.
+    """Grade notebooks and .py files, folders of them, or what an LMS hands out, zipped or not.
 
     Args:
         out: folder for gradebook.csv, class.html, results/ and feedback/; a run that was cut off goes on there
         jobs: how many submissions at a time
         seed: master seed; by default a random one, kept in OUT/seed
         dask: address of a dask.distributed scheduler, whose workers grade instead of this machine
+        questions: those that count, such as tanh,relu; all by default
+        points: CSV of `question,points`, for other points than the lab's
     """
     from dl780.check.registry import load_lab
     from dl780.grade.book import grade as run
+    from dl780.grade.choice import choose
 
     if not paths:
         raise UserError("name at least one notebook or folder to grade")
     if jobs < 1:
         raise UserError(f"--jobs takes a number from 1, not {jobs}")
-    results = run(load_lab(lab), list(paths), out, jobs, seed, dask)
+    results = run(choose(load_lab(lab), questions, points), list(paths), out, jobs, seed, dask, course)
     graded = sum(result["status"] == "graded" for result in results)
     doubts = sum(bool(q["flags"]) for result in results for q in result["questions"].values())
     print(f"{graded} of {len(results)} graded: {out / 'gradebook.csv'}, {out / 'class.html'}, {out / 'feedback'}")
     if doubts:
         print(f"to be looked at by a human: {doubts}, in {out / 'review.html'}")
+
+
+@command
+def export(graded: Positional[Graded], /, canvas: bool = False, moodle: bool = False, gradescope: bool = False) -> None:
+    """Write points and pages as an LMS takes them: a table to import, and a zip of pages to upload.
+
+    Args:
+        canvas: GRADED/canvas/gradebook.csv and feedback.zip, for Import and for Upload Submissions
+        moodle: GRADED/moodle/grades.csv and feedback.zip, for the grading worksheet and for feedback files
+        gradescope: GRADED/gradescope/scores.csv, and each submission's results.json
+    """
+    from dl780.grade.export import export as write
+
+    asked = [lms for lms, wanted in dict(canvas=canvas, moodle=moodle, gradescope=gradescope).items() if wanted]
+    if not asked:
+        raise UserError("name what takes it: --canvas, --moodle or --gradescope")
+    for lms in asked:
+        print("\n".join(map(str, write(graded, lms))))
+
+
+@command
+def gradescope(lab: Positional[Lab], /, out: Path = Path("autograder.zip"), wheel: Path | None = None) -> None:
+    """Write a Gradescope autograder of a lab: the zip to upload there.
+
+    Args:
+        out: the zip
+        wheel: of this package; by default built from this checkout
+    """
+    from dl780.check.registry import load_lab
+    from dl780.grade.gradescope import pack
+
+    pack(load_lab(lab), out, wheel)
+    print(f"{out} written: upload it under Configure Autograder; base image Ubuntu 24.04")
+
+
+@command
+def regrade(
+    graded: Positional[Graded], students: Positional[Students] = (), /, question: str | None = None, jobs: int = 2
+) -> None:
+    """Grade again after a fix, and say what changed: some submissions, a question, or the requests that wait.
+
+    Args:
+        question: every submission, for the sake of this question
+        jobs: how many submissions at a time
+    """
+    from dl780.grade.regrade import regrade as again
+
+    print("\n".join(again(graded, students, question, jobs)))
+
+
+@command
+def request(
+    graded: Positional[Graded], submission: Positional[str], question: Positional[str], comment: Positional[str], /
+) -> None:
+    """Note a request for a regrade: it stands in class.html and in the log, and waits for `dl780 regrade GRADED`."""
+    from dl780.grade.regrade import request as note
+
+    note(graded, submission, question, comment)
+
+
+@command
+def similar(graded: Positional[Graded], /, least: float = 0.8) -> None:
+    """List submissions whose code is alike beyond what the questions ask for: for a human to look at, never points.
+
+    Args:
+        least: likeness from which a pair is listed; 1 is the same but for names, comments and layout
+    """
+    from dl780.grade.similar import similar as look
+
+    for pair in (found := look(graded, least)):
+        print(f"{pair.likeness:.2f}  {pair.one}  {pair.other}  most in {', '.join(pair.questions)}")
+    print(f"{len(found)} pairs: {graded / 'similar.csv'}")
 
 
 @command

@@ -84,7 +84,7 @@ def grade_below(small: LabQuestions, worker: Worker) -> Callable[..., dict[str, 
 
         def close(self) -> None: ...
 
-    def run(folder: Path, files: dict[str, str] | None = None, seed: int | None = 5) -> dict[str, Any]:
+    def run(folder: Path, files: dict[str, str] | None = None, seed: int | None = 5, **more: Any) -> dict[str, Any]:
         for name, text in (files or {}).items():
             path = folder / "class" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def grade_below(small: LabQuestions, worker: Worker) -> Callable[..., dict[str, 
         before = torch.get_default_dtype()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("dl780.grade.pool.Worker", Shared)
-            returned = grade(small, [folder / "class"], folder / "out", 1, seed)
+            returned = grade(small, [folder / "class"], folder / "out", 1, seed, **more)
         torch.set_default_dtype(before)
         files = [folder / "out" / "results" / f"{result['submission']}.json" for result in returned]
         return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}

@@ -54,6 +54,14 @@ def dl780(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.Capture
         ("grade backprop a.py --out out --seed 1.5", "--seed"),
         ("grade backprop a.py --out out --frob", "--frob"),
         ("grade backprop a.py --out a.py/out", "cannot write into"),
+        ("grade backprop a.py --out out --questions tan", "asks no 'tan'"),
+        ("grade backprop a.py --out out --points a.py", "question,points"),
+        ("grade backprop a.py --out out --roster a.py", "no student"),
+        ("grade backprop a.py --out out --due monday", "--due"),
+        ("grade backprop notes --out out --layout canvas", ""),
+        ("grade backprop a.py --out out --policy worst", "--policy"),
+        ("export notes --canvas", "no graded class"),
+        ("export notes", "--canvas, --moodle or --gradescope"),
         ("release nolab", "there is no lab 'nolab'"),
         ("release backprop --check --out out", "is missing"),
         ("release backprop --check=maybe", ""),
@@ -121,7 +129,7 @@ def test_grade_from_a_shell(tmp_path: Path) -> None:
     assert done.stdout.startswith("1 of 2 graded: out/gradebook.csv")
     assert "2/2" in done.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        ".lock", "class.html", "review.html", "feedback", "gradebook.csv", "results", "seed"
+        ".lock", "class.html", "review.html", "feedback", "gradebook.csv", "log.jsonl", "results", "run.json", "seed"
     }  # fmt: skip
     row = (tmp_path / "out" / "gradebook.csv").read_text().splitlines()[1]
     assert row.startswith("ada,graded,4,100,0,0,0,4,0,")

@@ -35,28 +35,33 @@ class Failure:
         return self.right[self.output]
 
 
-def known(question: Question, failures: list[Failure]) -> tuple[str, str | None] | None:
+Known = tuple[str, str | None, tuple[str, str] | None]
+
+
+def known(question: Question, failures: list[Failure]) -> Known | None:
     """The known mistake that gives the student's numbers in every failing case: its sentence, and its name if listed.
+
+    Third stand the question and the mistake that it follows from, where it does.
 
     One that explains every output is better than one that explains this output alone.
     """
-    candidates: list[tuple[str, str | None, Callable[..., Any]]] = [
-        (f"you {name}", name, mistake) for name, mistake in question.mistakes.items()
+    candidates: list[tuple[Known, Callable[..., Any]]] = [
+        ((f"you {name}", name, None), mistake) for name, mistake in question.mistakes.items()
     ]
-    candidates += [(sentence, None, of) for sentence, of in _follows(question)]
+    candidates += list(_follows(question))
     for whole in (True, False):
-        for sentence, name, mistake in candidates:
+        for told, mistake in candidates:
             if all(_gives(question, mistake, failure, whole) for failure in failures):
-                return sentence, name
+                return told
     return None
 
 
-def _follows(question: Question) -> Iterator[tuple[str, Callable[..., Any]]]:
+def _follows(question: Question) -> Iterator[tuple[Known, Callable[..., Any]]]:
     """The right composition with an earlier question's mistake in it, for each of them."""
     for keyword, part in question.parts.items():
         for name, mistake in part.mistakes.items():
             yield (
-                f"follows from your `{part.name}`, which {name}",
+                (f"follows from your `{part.name}`, which {name}", None, (part.name, name)),
                 partial(question.of, **{keyword: layer(part, mistake)}),
             )
 

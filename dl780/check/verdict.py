@@ -26,6 +26,7 @@ class OutputVerdict:
     ok: bool = False
     message: str = ""
     mistake: str | None = None
+    follows: tuple[str, str] | None = None  # the earlier question, and the mistake there, that it follows from
     shape: str = ""
     case: int | None = None  # the case that the message is about
     pair: tuple[Tensor, Tensor] | None = None  # (got, want) of that case, for a picture
@@ -189,7 +190,8 @@ def _explain(question: Question, output: OutputVerdict, failures: list[Failure],
     Where core cases fail, these are to be explained: at an edge the same mistake may do other harm, too.
     """
     failures = [failure for failure in failures if not failure.case.edge] or failures
-    known, output.mistake = diagnose.known(question, failures) or (diagnose.generic(question, failures), None)
+    found = diagnose.known(question, failures)
+    known, output.mistake, output.follows = found or (diagnose.generic(question, failures), None, None)
     if known:
         output.message = f"{known}; {first.message}" if first.step in ("values", "property") else known
     if output.points:

@@ -1,6 +1,7 @@
 """Pages: one for each student, one for the class; each is one file that needs no network and no script."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,9 @@ from dl780.check.registry import LabQuestions
 from dl780.check.verdict import Verdict
 
 Result = dict[str, Any]
+BINS = 10
+FEW = 5  # below so many graded, nothing is said of a question
+HARD = 0.4  # mean share of the points
 
 
 def student_page(lab: LabQuestions, result: Result, verdicts: list[Verdict]) -> str:
@@ -20,22 +24,57 @@ def student_page(lab: LabQuestions, result: Result, verdicts: list[Verdict]) -> 
     return _template("student").render(lab=lab, result=result, fragments=fragments, style=Markup(show.STYLE))
 
 
-def class_page(lab: LabQuestions, results: list[Result]) -> str:
-    """The class: points by question, and how many made which mistake."""
+def class_page(lab: LabQuestions, results: list[Result], requests: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The class: students × questions, scores, points by question, who made which mistake, requests for a regrade."""
     graded = [r for r in results if r["status"] == "graded"]
     scores = sorted(r["score"] for r in graded)
-    questions = [_question_row(name, graded) for name in lab.questions]
-    made = Counter((n, q["mistake"]) for r in graded for n, q in r["questions"].items() if q["mistake"])
     return _template("class").render(
         lab=lab,
         results=results,
         graded=len(graded),
         statuses=Counter(r["status"] for r in results).most_common(),
         median=scores[len(scores) // 2] if scores else None,
-        questions=questions,
-        mistakes=[(name, sentence, count) for (name, sentence), count in made.most_common()],
-        most=max(made.values(), default=1),
+        questions=[_question_row(name, graded) for name in lab.questions],
+        best_first=sorted(graded, key=lambda r: (-r["score"], r["submission"])),
+        level=_level,
+        histogram=_histogram(scores, lab.out_of),
+        mistakes=_mistakes(graded),
+        requests=requests,
     )
+
+
+def _mistakes(graded: list[Result]) -> list[dict[str, Any]]:
+    """Every known mistake that was made, the commonest first, with the shortest code that makes it."""
+    made: dict[tuple[str, str], list[str]] = {}
+    for r in graded:
+        for name, q in r["questions"].items():
+            if q["mistake"]:
+                made.setdefault((name, q["mistake"]), []).append(r.get("examples", {}).get(name, ""))
+    found = [
+        dict(name=n, sentence=s, count=len(codes), example=min(filter(None, codes), key=_size, default=""))
+        for (n, s), codes in made.items()
+    ]
+    return sorted(found, key=lambda m: -m["count"])
+
+
+def _size(code: str) -> tuple[int, str]:
+    return len(code), code
+
+
+def _level(points: float, out_of: float) -> int:
+    """0 for nothing, 5 for all, and between them by quarters."""
+    share = points / out_of if out_of else 1.0
+    return 5 if share >= 1 else 0 if share <= 0 else 1 + min(3, int(share * 4))
+
+
+def _histogram(scores: Sequence[float], out_of: float) -> list[dict[str, Any]]:
+    """How many scores fall into each tenth of the points; full marks belong to the last."""
+    counts = Counter(min(BINS - 1, int(BINS * score / out_of)) if out_of else 0 for score in scores)
+    most = max(counts.values(), default=1)
+    return [
+        dict(low=out_of * i / BINS, high=out_of * (i + 1) / BINS, count=counts[i], height=counts[i] / most)
+        for i in range(BINS)
+    ]
 
 
 def review_page(lab: LabQuestions, results: list[Result]) -> str:
@@ -51,13 +90,16 @@ def review_page(lab: LabQuestions, results: list[Result]) -> str:
 
 def _question_row(name: str, graded: list[Result]) -> dict[str, Any]:
     found = [r["questions"][name] for r in graded if name in r["questions"]]
-    shares = [q["points"] / q["out_of"] for q in found]
+    shares = [q["points"] / q["out_of"] for q in found if q["out_of"]]
+    mean = sum(shares) / len(shares) if shares else 0.0
+    full = sum(share == 1 for share in shares)
     return dict(
         name=name,
-        mean=sum(shares) / len(shares) if shares else 0.0,
-        full=sum(share == 1 for share in shares),
+        mean=mean,
+        full=full,
         part=sum(0 < share < 1 for share in shares),
         none=sum(share == 0 for share in shares),
+        looks="" if len(shares) < FEW else "too hard?" if mean < HARD else "too easy?" if full == len(shares) else "",
     )
 
 

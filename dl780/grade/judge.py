@@ -13,8 +13,10 @@ from dl780.grade.scan import scan
 from dl780.grade.work import Worker
 
 
-def verdicts(lab: LabQuestions, cells: list[str], worker: Worker, master: bytes, content: str) -> Iterator[Verdict]:
-    """A verdict for each question; seeds are bound to the master seed and to the submission's content."""
+def verdicts(
+    lab: LabQuestions, cells: list[str], worker: Worker, master: bytes, content: str, only: str | None = None
+) -> Iterator[Verdict]:
+    """A verdict for each question, or for one; seeds are bound to the master seed and to the submission's content."""
     taken, unparsed = statements(cells), "\n".join(broken(cells))
     missing = {
         name: "stands in a cell with a syntax error" if _defines(unparsed, name) else "is not defined"
@@ -22,7 +24,7 @@ def verdicts(lab: LabQuestions, cells: list[str], worker: Worker, master: bytes,
         if not any(name in statement.binds for statement in taken)
     }
     opening = parse(lab.opening)
-    for question in lab.questions.values():
+    for question in [lab.questions[only]] if only else lab.questions.values():
         yield _verdict(question, opening, taken, missing, worker, master, content)
 
 

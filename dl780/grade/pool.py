@@ -5,7 +5,7 @@ import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
 from queue import SimpleQueue
@@ -16,6 +16,7 @@ import torch
 import dl780
 from dl780 import UserError
 from dl780.check.registry import LabQuestions, load_lab
+from dl780.grade.choice import Points, points_of, with_points
 from dl780.grade.read import Handed, Submission, take
 from dl780.grade.submission import Result, graded
 from dl780.grade.work import Worker
@@ -33,18 +34,19 @@ class Task:
     lab: LabQuestions
     master: bytes
     stamp: str
+    follow_through: bool = False
 
 
-def stamp(lab: LabQuestions, master: bytes) -> str:
-    """What a result depends on beside its submission: package, questions and master seed."""
+def stamp(lab: LabQuestions, master: bytes, follow_through: bool = False) -> str:
+    """What a result depends on beside its submission: package, questions, their points, and master seed."""
     source = inspect.getsource(import_module(lab.module))
-    parts = (dl780.__version__, lab.name, source, hashlib.sha256(master).hexdigest())
+    parts = (dl780.__version__, lab.name, source, hashlib.sha256(master).hexdigest(), points_of(lab), follow_through)
     return f"{dl780.__version__}+{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
 
 
 def here(jobs: int, task: Task, submissions: Sequence[Submission]) -> Done:
     """Results as they come, `jobs` submissions at a time, each on a preloaded process of its own."""
-    _judge_alone()
+    judge_alone()
     workers: SimpleQueue[Worker] = SimpleQueue()
     for _ in range(jobs):
         workers.put(Worker(task.lab.opening))
@@ -53,7 +55,7 @@ def here(jobs: int, task: Task, submissions: Sequence[Submission]) -> Done:
     def one(submission: Submission) -> tuple[Result, str]:
         worker = workers.get()
         try:
-            return graded(task.lab, take(submission), worker, task.master, task.stamp)
+            return graded(task.lab, take(submission), worker, task.master, task.stamp, task.follow_through)
         finally:
             workers.put(worker)
 
@@ -85,11 +87,12 @@ def on_cluster(address: str, task: Task, submissions: Sequence[Submission]) -> D
         threads = sum(client.nthreads().values())
         if not threads:
             raise UserError(f"the scheduler at {address} has no workers: start some with dask worker {address}")
-        lab, todo = (task.lab.name, tuple(task.lab.questions)), iter(submissions)
+        lab, todo = (task.lab.name, dict(points_of(task.lab))), iter(submissions)
 
         def send(number: int) -> list[Any]:
             handed = map(take, islice(todo, number))
-            return [client.submit(remotely, *lab, h, task.master, task.stamp, pure=False) for h in handed]
+            rest = (task.master, task.stamp, task.follow_through)
+            return [client.submit(remotely, *lab, h, *rest, pure=False) for h in handed]
 
         running = as_they_come(send(AHEAD * threads))
         for future in running:
@@ -97,19 +100,22 @@ def on_cluster(address: str, task: Task, submissions: Sequence[Submission]) -> D
             running.update(send(1))
 
 
-def remotely(name: str, questions: tuple[str, ...], handed: Handed, master: bytes, wanted: str) -> tuple[Result, str]:
+def remotely(
+    name: str, points: Points, handed: Handed, master: bytes, wanted: str, follow_through: bool = False
+) -> tuple[Result, str]:
     """One submission on a cluster's worker, which keeps a preloaded process for each of its threads."""
     lab = load_lab(name)
-    if stamp(lab, master) != wanted:
+    if points.keys() <= lab.questions.keys():
+        lab = with_points(lab, points)
+    if stamp(lab, master, follow_through) != wanted:
         raise UserError("a worker of the cluster has another version of dl780 or of the lab: install the same one")
     if not hasattr(_of_thread, "worker"):
-        _judge_alone()
+        judge_alone()
         _of_thread.worker = Worker(lab.opening)
-    lab = replace(lab, questions={question: lab.questions[question] for question in questions})
-    return graded(lab, handed, _of_thread.worker, master, wanted)
+    return graded(lab, handed, _of_thread.worker, master, wanted, follow_through)
 
 
-def _judge_alone() -> None:
+def judge_alone() -> None:
     """One thread for each judge, float64 as in a check, and nobody reads the master seed out of this process."""
     confine.prctl(confine.PR_SET_DUMPABLE, 0)
     torch.set_num_threads(1)

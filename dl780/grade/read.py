@@ -5,25 +5,30 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dl780 import UserError
+from dl780.grade.layouts import BESIDE, Owner, owners
+from dl780.grade.unzip import BadZip, unzip
 
 MOST_BYTES = 256 * 2**20
 MOST_NAME = 200  # bytes; 255 with suffixes is what file systems take
 SUFFIXES = (".ipynb", ".py")
+NESTED = 2  # zips in zips
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A file and the name that it has in the gradebook."""
+    """A file, the name that it has in the gradebook, and whose it is where its path tells."""
 
     name: str
     path: Path
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True)
@@ -45,28 +50,29 @@ class Unreadable(Exception):
         self.status = status
 
 
-def find(paths: list[Path], leave_out: Path) -> list[Submission]:
-    """Every notebook and Python file at or below the paths, sorted, each under a name of its own."""
-    found: dict[str, Path] = {}
+def find(paths: list[Path], leave_out: Path, layout: str = "auto") -> list[Submission]:
+    """Every notebook and Python file at or below the paths, also in zips, sorted, each under a name of its own.
+
+    Zips are unpacked below `leave_out`, the output folder. One that cannot be, or that holds no submission, is a
+    submission itself, whose row says so.
+    """
+    found: dict[str, Submission] = {}
     seen: set[Path] = set()
     for path in paths:
         if not path.exists():
             raise UserError(f"there is no {path}")
-        for file in [path] if path.is_file() else sorted(_below(path, leave_out)):
-            if file.resolve() in seen:
+        root = _unpacked(path, leave_out) if path.suffix == ".zip" else path
+        files = dict(_files(root, leave_out)) if root.is_dir() else {Path(path.name): path}
+        whose = owners(root, files, layout) if root.is_dir() else {}
+        for below, file in files.items():
+            if below.name in BESIDE or file.resolve() in seen:
                 continue
             seen.add(file.resolve())
-            below = Path(file.name) if path.is_file() else file.relative_to(path)
-            name = _name("__".join(below.with_suffix("").parts))
-            if name in found:
-                name = _name("__".join(below.parts).replace(".", "_"))
-            number, plain = 2, name
-            while name in found:
-                name, number = f"{plain}_{number}", number + 1
-            found[name] = file
+            name = _free(below, whose.get(below), found)
+            found[name] = Submission(name, file, whose.get(below))
     if not found:
         raise UserError(f"no notebook (.ipynb) and no .py file in {', '.join(map(str, paths))}")
-    return [Submission(name, path) for name, path in sorted(found.items())]
+    return [submission for _, submission in sorted(found.items())]
 
 
 def take(submission: Submission) -> Handed:
@@ -88,6 +94,8 @@ def cells(handed: Handed) -> list[str]:
     """The sources of a submission's code cells. Raises `Unreadable`."""
     if handed.problem:
         raise Unreadable(*handed.problem)
+    if handed.suffix == ".zip":
+        raise Unreadable("unreadable", "the zip is cut off or broken, or holds no notebook and no .py file")
     text = _decode(handed.raw)
     if not text.strip():
         raise Unreadable("empty", "the file is empty")
@@ -105,6 +113,37 @@ def cells(handed: Handed) -> list[str]:
     return sources
 
 
+def _free(below: Path, owner: Owner | None, taken: Container[str]) -> str:
+    """A name that no other submission has: its owner's, or its path."""
+    parts = [part for part in (owner.name, owner.ids[0]) if part] if owner else below.with_suffix("").parts
+    name = _name(("_" if owner else "__").join(parts).replace("/", "_"))
+    if name in taken and not owner:
+        name = _name("__".join(below.parts).replace(".", "_"))
+    number, plain = 2, name
+    while name in taken:
+        name, number = f"{plain}_{number}", number + 1
+    return name
+
+
+def _files(root: Path, leave_out: Path, depth: int = NESTED) -> Iterator[tuple[Path, Path]]:
+    """The submissions below a folder, each under its path there; a zip is a folder, unless none are inside."""
+    for file in sorted(_below(root, leave_out)):
+        below = file.relative_to(root)
+        inside = []
+        with suppress(BadZip):
+            if file.suffix == ".zip" and file.is_file() and depth:
+                folder = unzip(file, leave_out / "unzipped", MOST_BYTES, str(below))
+                inside = [(below / deeper, real) for deeper, real in _files(folder, leave_out, depth - 1)]
+        yield from inside or [(below, file)]
+
+
+def _unpacked(path: Path, leave_out: Path) -> Path:
+    try:
+        return unzip(path, leave_out / "unzipped", MOST_BYTES)
+    except BadZip as error:
+        raise UserError(f"{path}: {error}") from error
+
+
 def _name(plain: str) -> str:
     """A name that any file system and any UTF-8 file takes: no half characters, and cut, with a digest, if too long."""
     raw = plain.encode("utf-8", "backslashreplace")
@@ -115,10 +154,14 @@ def _name(plain: str) -> str:
 
 
 def _below(folder: Path, leave_out: Path) -> Iterator[Path]:
-    """Files with a known suffix, without hidden ones and without following links to folders."""
+    """Files with a known suffix, and what tells of them, without hidden ones and without following links to folders."""
     for where, folders, files in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith(".") and Path(where, f).resolve() != leave_out.resolve()]
-        yield from (Path(where, f) for f in files if f.endswith(SUFFIXES) and not f.startswith("."))
+        folders[:] = [
+            f
+            for f in folders
+            if not f.startswith((".", "__MACOSX")) and Path(where, f).resolve() != leave_out.resolve()
+        ]
+        yield from (Path(where, f) for f in files if f.endswith((*SUFFIXES, ".zip", *BESIDE)) and not f.startswith("."))
 
 
 def _decode(raw: bytes) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 from dl780 import UserError
 from dl780.check.registry import LabQuestions
 from dl780.grade import feedback
+from dl780.grade.anonymous import anonymous
+from dl780.grade.choice import follow_through
 from dl780.grade.extract import broken
 from dl780.grade.judge import record, verdicts
 from dl780.grade.read import Handed, Unreadable, cells
@@ -13,7 +15,9 @@ from dl780.grade.work import Worker
 Result = dict[str, Any]
 
 
-def graded(lab: LabQuestions, handed: Handed, worker: Worker, master: bytes, stamp: str) -> tuple[Result, str]:
+def graded(
+    lab: LabQuestions, handed: Handed, worker: Worker, master: bytes, stamp: str, follow: bool = False
+) -> tuple[Result, str]:
     """A submission's result and its student's page; whatever goes wrong stays in its own row."""
     result: Result = dict(submission=handed.name, lab=lab.name, status="graded", score=None, out_of=lab.out_of)
     result |= dict(questions={}, note="", content=handed.digest, stamp=stamp)
@@ -23,9 +27,13 @@ def graded(lab: LabQuestions, handed: Handed, worker: Worker, master: bytes, sta
         if syntax_errors := len(broken(sources)):
             result["note"] = f"cells with a syntax error: {syntax_errors}"
         found = list(verdicts(lab, sources, worker, master, handed.digest))
+        if follow:
+            follow_through(found)
         result["layers"] = worker.held
         result["questions"] = {verdict.question: record(verdict) for verdict in found}
         result["review"] = {verdict.question: verdict.code for verdict in found if verdict.flags}
+        shown = {v.question: anonymous(v.code, handed.name, v.question) for v in found if v.mistake}
+        result["examples"] = {question: code for question, code in shown.items() if code}
         core = [v.points for v in found if not lab.questions[v.question].extra]
         result["score"] = round(sum(core), 2)
     except Unreadable as error:

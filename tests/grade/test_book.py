@@ -50,13 +50,14 @@ def test_the_gradebook(grade_all: Grade, right: list[str], ipynb: Notebook, tmp_
     lines = (tmp_path / "out" / "gradebook.csv").read_text().splitlines()
     points = lab.questions["linear_backward"].points
     partly = f"{sum(points[:2]):g}"
-    assert lines[0] == "submission,status,score,out_of,tanh,relu,linear_backward,sgd_step,products,note"
-    assert lines[1] == "ada,graded,20,20,4,4,10,2,4,"
-    assert lines[2] == f"b__bea,graded,{20 - points[2]:g},20,4,4,{partly},2,4,"
-    assert lines[3].startswith("cut,unreadable,,20,,,,,,")
-    assert lines[4].startswith("list,not_a_notebook,,20,,,,,,")
-    assert lines[5].startswith("none,empty,,20,,,,,,")
-    assert lines[6] == "open,graded,0,20,0,0,0,0,0,cells with a syntax error: 1"
+    questions = "tanh,relu,linear_backward,sgd_step,products,why_cache,why_relu,why_dropout"
+    assert lines[0] == f"submission,status,score,out_of,{questions},note"
+    assert lines[1] == "ada,graded,20,20,4,4,10,2,4,,,,"
+    assert lines[2] == f"b__bea,graded,{20 - points[2]:g},20,4,4,{partly},2,4,,,,"
+    assert lines[3].startswith("cut,unreadable,,20,,,,,,,,,")
+    assert lines[4].startswith("list,not_a_notebook,,20,,,,,,,,,")
+    assert lines[5].startswith("none,empty,,20,,,,,,,,,")
+    assert lines[6] == "open,graded,0,20,0,0,0,0,0,,,,cells with a syntax error: 1"
     assert len(lines) == 7
     assert all(row["note"] for row in rows(tmp_path / "out") if row["status"] != "graded")
 
@@ -322,8 +323,12 @@ def test_kill_and_hostile_company_change_nothing(tmp_path: Path, ipynb: Notebook
 
 
 def everything(out: Path) -> dict[str, bytes]:
-    """Every file of a run but its lock."""
-    return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file() and p.name != ".lock"}
+    """Every file of a run but its lock, and its log, which tells of every attempt."""
+    return {
+        str(p.relative_to(out)): p.read_bytes()
+        for p in out.rglob("*")
+        if p.is_file() and p.name not in (".lock", "log.jsonl")
+    }
 
 
 @pytest.mark.slow

@@ -90,7 +90,7 @@ def test_what_a_student_wrote_is_only_text(graded: Path) -> None:
 
 def test_every_link_of_the_class_page_leads_to_a_page(graded: Path) -> None:
     links = [attributes["href"] for tag, attributes in Page(graded / "class.html").tags if tag == "a"]
-    assert len(links) == 4
+    assert len(links) == 4 + 3  # the list of all, and the heat map of those that were graded
     for link in links:
         assert link
         assert (graded / unquote(link)).is_file(), link
@@ -111,6 +111,11 @@ def test_the_class_page_counts(graded: Path) -> None:
     assert "3 graded, 1 unreadable" in text
     assert "linear_backward averaged the bias gradient over the batch 2" in text
     assert "linear_backward 1 2 0 80 %" in text
+    assert "example def linear_backward(G, Z, W, b): return (G @ W, G.T @ Z, G.mean(0))" in text
+    assert "Points of each student, best first" in text
+    assert "ada 4 4 10 2 4 20" in text
+    labels = [a["aria-label"] for _, a in Page(graded / "class.html").tags if a.get("class") == "histogram"]
+    assert labels == ["Histogram of 3 scores: 1 from 12 to 14, 1 from 14 to 16, 1 from 18 to 20."]
     assert "cut unreadable" in text
 
 
@@ -122,6 +127,34 @@ def test_the_students_page_says_what_the_notebook_says(graded: Path) -> None:
     cut = Page(graded / "feedback" / "cut.html").text
     assert "Not graded" in cut
     assert "0 of 20" not in cut
+
+
+def test_questions_that_look_too_hard_or_too_easy(small: LabQuestions) -> None:
+    def result(i: int, tanh: float) -> dict[str, Any]:
+        questions = {
+            n: dict(points=q.out_of, out_of=q.out_of, mistake=None, flags=[]) for n, q in small.questions.items()
+        }
+        questions["tanh"]["points"] = tanh
+        questions["relu"]["points"] = 2.0 if i == 0 else 4.0
+        about = dict(submission=str(i), status="graded", score=10.0 + i, out_of=20.0, note="")
+        return about | dict(questions=questions, examples={})
+
+    shares = (0.0, 0.0, 4.0, 0.0, 0.0)
+    page = class_page(small, [result(i, tanh) for i, tanh in enumerate(shares)])
+    looks = dict(
+        re.findall(r"<code>(\w+)</code></th>\s*<td><div class=\"bar\".*?<td>(too \w+\?|)</td></tr>", page, re.DOTALL)
+    )
+    assert looks == dict(
+        tanh="too hard?", relu="", linear_backward="too easy?", sgd_step="too easy?", products="too easy?"
+    )
+    assert "too hard?" not in class_page(small, [result(i, 0.0) for i in range(4)])
+
+
+def test_requests_for_a_regrade_stand_in_the_page(small: LabQuestions) -> None:
+    asked = dict(submission="ada", question="tanh", comment="<b>I was right</b>", time="2026-03-01", answered="")
+    page = class_page(small, [], [asked])
+    assert "&lt;b&gt;I was right&lt;/b&gt;" in page
+    assert "waits" in page
 
 
 def test_a_class_without_a_graded_submission_has_a_page(small: LabQuestions) -> None:

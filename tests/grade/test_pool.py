@@ -115,4 +115,4 @@ def test_an_address_where_nobody_answers_is_one_clear_line(small: LabQuestions) 
 
 def test_another_version_on_the_cluster_is_refused(small: LabQuestions) -> None:
     with pytest.raises(UserError, match="another version"):
-        pool.remotely(small.name, tuple(small.questions), Any, b"", "dl780 of last year")  # type: ignore[arg-type]
+        pool.remotely(small.name, {}, Any, b"", "dl780 of last year")  # type: ignore[arg-type]
