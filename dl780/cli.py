@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from functools import partial, wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from dl780 import UserError
-from dl780.recipes import RECIPES, Recipe, Supervised
+from dl780.recipes import RECIPES, Recipe
 
 app = tyro.extras.SubcommandApp()
 data = tyro.extras.SubcommandApp()
@@ -166,14 +167,16 @@ def import_data(name: Positional[Name], path: Positional[Folder], /) -> None:
     load(name, bring(name, path))
 
 
+def trainer_of(recipe: Recipe) -> str:
+    """The module whose `train` and `evaluate` take a recipe."""
+    return getattr(recipe, "trainer", "dl780.train.loop")
+
+
 def _train_as(kind: type[Recipe]) -> Callable[..., None]:
     """The command of one recipe, whose options are its settings."""
 
     def run(recipe: Recipe) -> None:
-        from dl780.train.loop import train
-
-        assert isinstance(recipe, Supervised)
-        train(recipe)
+        import_module(trainer_of(recipe)).train(recipe)
 
     run.__doc__ = kind.__doc__
     run.__annotations__["recipe"] = Annotated[kind, arg(name="")]
@@ -195,9 +198,9 @@ def evaluate(
         which: the last checkpoint, or the best on the validation set
         device: auto, cpu, cuda, mps …
     """
-    from dl780.train.loop import evaluate as measure
+    from dl780.train.run import read_recipe
 
-    name, metrics = measure(run, data, which, device)
+    name, metrics = import_module(trainer_of(read_recipe(run))).evaluate(run, data, which, device)
     print(json.dumps(dict(run=str(run), checkpoint=which, data=name, metrics=metrics)))
 
 

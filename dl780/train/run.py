@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -71,12 +71,12 @@ class Log:
         for name in line.keys() - {"step", "epoch"}:
             self.board.add_scalar(name, line[name], int(line["step"]))
 
-    def close(self, title: str) -> None:
-        """Draw `curves.png`."""
+    def close(self, title: str, drawn: "Callable[[list[Metrics], str, Path], None] | None" = None) -> None:
+        """Draw `curves.png`, by `draw` or another function of lines, title and path."""
         self.board.close()
         if self.lines:
             with whole(self.run / "curves.png") as part:
-                draw(self.lines, title, part)
+                (drawn or draw)(self.lines, title, part)
 
     def _rewrite(self) -> None:
         write_whole(self.run / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in self.lines))
@@ -137,9 +137,9 @@ def compare(found: list[tuple[Path, dict[str, Any]]]) -> str:
     for data in sorted({result["data"] for _, result in found}):
         rows = [(run, r) for run, r in found if r["data"] == data]
         names = sorted({name for _, r in rows for name in r["metrics"]})
-        head = ["run", "recipe", "seed", "epochs", "seconds", *names]
+        head = ["run", "recipe", "seed", "steps", "seconds", *names]
         lines = [
-            [run.name, r["recipe"], str(r["seed"]), f"{r['epochs']:g}", f"{r['seconds']:.0f}"]
+            [run.name, r["recipe"], str(r["seed"]), str(r["steps"]), f"{r['seconds']:.0f}"]
             + [f"{r['metrics'][name]:.4f}" if name in r["metrics"] else "" for name in names]
             for run, r in rows
         ]
