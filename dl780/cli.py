@@ -31,6 +31,8 @@ Images = Annotated[tuple[Path, ...], arg(metavar="IMAGE [IMAGE ...]", help="pict
 Image = Annotated[Path | None, arg(metavar="[IMAGE]", help="a picture; by default matplotlib's sample photograph")]
 Checkpoint = Annotated[Path | None, arg(metavar="[RUN]", help="a run's folder; by default the newest one on pictures")]
 Runs = Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]", help="runs, or folders of runs; runs/ by default")]
+Contestant = Annotated[str, arg(metavar="PLAYER", help="a run's folder, random, perfect, plain:N or openspiel:N")]
+Contender = Annotated[Path | None, arg(metavar="[RUN]", help="of alphago; by default the newest one of the game")]
 Paths = Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="submissions, or folders that hold them")]
 
 
@@ -230,6 +232,66 @@ def sample(
     for i, piece in enumerate(pieces(run, prompt, length, temperature, top_k, seed, which)):
         print(prompt + piece if i == 0 else piece, end="", flush=True)
     print()
+
+
+@command
+def arena(
+    a: Positional[Contestant],
+    b: Positional[Contestant],
+    /,
+    game: str = "",
+    size: int = 0,
+    games: int = 100,
+    opening: int = 2,
+    simulations: int = 0,
+    seed: int = 0,
+    out: Path | None = None,
+) -> None:
+    """Let two players play many games; say how they ended, and the difference in Elo with its interval of 95 %.
+
+    A player is a run of alphago, random, perfect (tic-tac-toe), plain:N or openspiel:N, a search of N simulations
+    without a network, ours or OpenSpiel's.
+
+    Args:
+        game: which one, where neither player is a run
+        size: side of the board, where the game has several
+        games: how many; each player begins in half of them
+        opening: moves at random before that, the same for a game of either colour
+        simulations: of the runs' searches; 0 leaves their own
+        seed: of openings and random games
+        out: a file for the result as JSON
+    """
+    from dl780.rl.alphago.arena import arena as play
+
+    print(play(a, b, game, size, games, opening, simulations, seed, out))
+
+
+@partial(command, name="play-game")
+def play_game(
+    run: Positional[Contender] = None,
+    /,
+    game: str = "tic_tac_toe",
+    size: int = 0,
+    simulations: int = 0,
+    second: bool = False,
+    page: bool = False,
+    port: int = 0,
+    seed: int = 0,
+) -> None:
+    """Play a board game against a run's network and search, in the terminal or on a page.
+
+    Args:
+        game: which one, where no run is named: tic_tac_toe, connect_four, othello, go
+        size: side of the board, where the game has several
+        simulations: of the search for each of its moves; 0 takes 400, without a network 2,000
+        second: whether it begins
+        page: serve a page whose board can be clicked, with the search's visits and value drawn on it
+        port: of the page; 0 takes any
+        seed: of random games in the search
+    """
+    from dl780.rl.alphago.play import play_game as play
+
+    play(run, game, size, simulations, second, page, port, seed)
 
 
 @command

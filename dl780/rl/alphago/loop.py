@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -27,12 +27,12 @@ from dl780.rl.alphago.games import Game, game_of
 from dl780.rl.alphago.players import Evaluator, Player, player_of, rng, searcher, uniform, without_noise
 from dl780.rl.alphago.players import plain_settings as plain
 from dl780.rl.alphago.records import read_games
-from dl780.rl.alphago.search import Settings
+from dl780.rl.alphago.runs import loaded, network, settings_of
 from dl780.rl.alphago.selfplay import Positions, join, sampled_play, self_play, turned
 from dl780.train import checkpoint
 from dl780.train.loop import schedule
 from dl780.train.machine import Machine, machine_for
-from dl780.train.run import Log, Metrics, open_run, read_recipe, write_manifest
+from dl780.train.run import Log, Metrics, open_run, write_manifest
 
 STEPS = 20  # iterations where no budget is given
 OPPONENTS = {"tic_tac_toe": "perfect"}
@@ -72,38 +72,6 @@ def evaluate(
     return game.name, metrics_of(score, "test")
 
 
-def loaded(run: Path, which: checkpoint.Which = "last", device: str = "auto") -> tuple[AlphaGo, Game, Player]:
-    """A run's recipe, its game, and its network with its search as a player. Raises `UserError`."""
-    recipe, game, evaluator = network_of(run, which, device)
-    return recipe, game, searcher(evaluator, without_noise(settings_of(recipe, game)))
-
-
-def network_of(run: Path, which: checkpoint.Which = "last", device: str = "auto") -> tuple[AlphaGo, Game, Evaluator]:
-    """A run's recipe, its game, and its network as a search asks it. Raises `UserError`."""
-    recipe = read_recipe(run)
-    if not isinstance(recipe, AlphaGo):
-        raise UserError(f"{run} is a run of {recipe.name}, which plays no board game")
-    game = game_of(recipe.game, recipe.size)
-    with machine_for(replace(recipe, device=device)) as machine:
-        model = network(recipe, game)
-        model.load_state_dict(checkpoint.load_weights(run, which))
-        return recipe, game, Evaluator(game, model.to(machine.device, machine.dtype), machine)
-
-
-def network(recipe: AlphaGo, game: Game) -> Network:
-    """The recipe's network with the weights of its seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator_for(recipe.seed, "weights").initial_seed())
-        return Network(*game.shape, game.moves, recipe.maps, recipe.blocks)
-
-
-def settings_of(recipe: AlphaGo, game: Game) -> Settings:
-    """The recipe's search, as in self-play."""
-    return Settings(
-        recipe.simulations, recipe.c, recipe.noise, recipe.alpha or 10 / game.moves, recipe.leaves, recipe.rollouts
-    )
-
-
 def opponent_of(recipe: AlphaGo, game: Game) -> str:
     """Whom a run is measured against."""
     return recipe.opponent or OPPONENTS.get(game.kind, OPPONENT)
@@ -117,10 +85,8 @@ def measured(recipe: AlphaGo, game: Game, player: Player, games: int, part: str)
 
 
 def metrics_of(score: Score, part: str) -> Metrics:
-    """A score as numbers, with the 95 % interval of the points' share."""
-    low, high = score.interval
-    counted = dict(wins=score.wins, draws=score.draws, losses=score.losses, score=score.share, low=low, high=high)
-    return {f"{part}_{name}": value for name, value in counted.items()}
+    """A score as numbers, named after a part."""
+    return {f"{part}_{name}": value for name, value in score.as_json().items()}
 
 
 @dataclass
