@@ -8,8 +8,9 @@ from dl780 import UserError
 from dl780.recipes.base import Recipe
 
 LEAST = dict(
-    size=0, maps=1, blocks=0, simulations=1, games=1, exploring=0, window=1, batch=1, passes=0.0, lr=0.0, start_games=0,
-    gate_games=0, evaluations=0, evaluation_games=1, test_games=0, leaves=1, c=0.0, alpha=0.0, weight_decay=0.0,
+    size=0, maps=1, blocks=0, simulations=1, leaves=1, c=0.0, alpha=0.0, games=1, exploring=0, window=1, passes=0.0,
+    batch=2, lr=0.0, weight_decay=0.0, start_games=0, start_simulations=1, gate_games=0, measured_simulations=0,
+    evaluations=0, evaluation_games=1, test_games=0, opening=0,
 )  # fmt: skip
 SHARES = ("noise", "rollouts", "gate", "warm")
 
@@ -26,7 +27,7 @@ class AlphaGo(Recipe):
     trainer: ClassVar[str] = "dl780.rl.alphago.loop"  # the module whose `train` takes this
     game: str = "tic_tac_toe"  # tic_tac_toe, connect_four, othello, go, with OpenSpiel's settings: go(board_size=5)
     size: int = 0  # side of the board, where the game has several; 0 leaves the game's own
-    steps: int | None = None  # so many iterations; 20 where neither this nor --minutes is given
+    steps: int | None = None  # so many iterations; 12 where neither this nor --minutes is given
     maps: int = 32  # of each convolution
     blocks: int = 2  # residual blocks
     simulations: int = 64  # of the search, for each move
@@ -48,8 +49,9 @@ class AlphaGo(Recipe):
     start_games: int = 0  # games of a plain search to learn from first
     start_simulations: int = 200  # of that search
     gate_games: int = 40  # new network against best one; 0 takes every new network
-    gate: float = 0.55  # points by games that the new one needs
+    gate: float = 0.5  # points by games that the new one needs; AlphaGo Zero took 0.55, but Go knows no draws
     opponent: str = ""  # whom to measure against: perfect, random, plain:N, openspiel:N; by default as the game allows
+    measured_simulations: int = 0  # of the search where it is measured; 0 as in self-play
     evaluations: int = 5  # how often within the budget, beside the end
     evaluation_games: int = 40  # of each of them
     test_games: int = 100  # at the end

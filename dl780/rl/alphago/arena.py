@@ -11,8 +11,8 @@ import numpy as np
 from dl780 import UserError
 from dl780.files import write_whole
 from dl780.rl.alphago.games import Game, State, game_of, outcome
-from dl780.rl.alphago.players import Player, at_random, player_of, rng, searcher, without_noise
-from dl780.rl.alphago.runs import network_of, settings_of
+from dl780.rl.alphago.players import Player, at_random, player_of, rng, searcher
+from dl780.rl.alphago.runs import in_earnest, network_of
 
 Z = 1.96  # standard deviations of an interval of 95 %
 
@@ -114,7 +114,7 @@ def arena(
         if name not in runs:
             return player_of(name, board)
         recipe, _, evaluate = runs[name]
-        settings = without_noise(settings_of(recipe, board))
+        settings = in_earnest(recipe, board)
         return searcher(evaluate, replace(settings, simulations=simulations or settings.simulations))
 
     score = match(board, player(a), player(b), games, seed, opening)

@@ -27,14 +27,14 @@ from dl780.rl.alphago.games import Game, game_of
 from dl780.rl.alphago.players import Evaluator, Player, player_of, rng, searcher, uniform, without_noise
 from dl780.rl.alphago.players import plain_settings as plain
 from dl780.rl.alphago.records import read_games
-from dl780.rl.alphago.runs import loaded, network, settings_of
+from dl780.rl.alphago.runs import in_earnest, loaded, network, settings_of
 from dl780.rl.alphago.selfplay import Positions, join, sampled_play, self_play, turned
 from dl780.train import checkpoint
 from dl780.train.loop import schedule
 from dl780.train.machine import Machine, machine_for
 from dl780.train.run import Log, Metrics, open_run, write_manifest
 
-STEPS = 20  # iterations where no budget is given
+STEPS = 12  # iterations where no budget is given
 OPPONENTS = {"tic_tac_toe": "perfect"}
 OPPONENT = "openspiel:1000"
 
@@ -243,8 +243,11 @@ class Training:
     def _measure(self) -> Metrics:
         self.at.evaluated += 1
         recipe = self.recipe
-        score = measured(recipe, self.game, self._player(self.best), recipe.evaluation_games, "validation")
+        score = measured(recipe, self.game, self._tested(), recipe.evaluation_games, "validation")
         return metrics_of(score, "validation")
+
+    def _tested(self) -> Player:
+        return searcher(Evaluator(self.game, self.best, self.machine), in_earnest(self.recipe, self.game))
 
     def _player(self, model: Network) -> Player:
         return searcher(Evaluator(self.game, model, self.machine), without_noise(self.settings))
@@ -279,7 +282,7 @@ class Training:
         recipe, at, name = self.recipe, self.at, opponent_of(self.recipe, self.game)
         metrics = {}
         if recipe.test_games:
-            score = measured(recipe, self.game, self._player(self.best), recipe.test_games, "test")
+            score = measured(recipe, self.game, self._tested(), recipe.test_games, "test")
             metrics = metrics_of(score, "test")
             print(f"against {name}: {score}")
         result = dict(

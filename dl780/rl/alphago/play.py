@@ -11,8 +11,8 @@ from typing import Any
 from dl780 import UserError
 from dl780.recipes import AlphaGo
 from dl780.rl.alphago.games import Game, game_of
-from dl780.rl.alphago.players import plain_settings, uniform, without_noise
-from dl780.rl.alphago.runs import network_of, settings_of
+from dl780.rl.alphago.players import plain_settings, uniform
+from dl780.rl.alphago.runs import in_earnest, network_of
 from dl780.rl.alphago.search import Evaluate, Settings
 from dl780.rl.alphago.table import Table, Thought
 from dl780.train.run import read_recipe, results
@@ -35,7 +35,7 @@ def opponent(run: Path | None, game: str, size: int = 0, simulations: int = 0) -
         return game_of(game, size), uniform(game_of(game, size)), settings, told
     run = run or known[game_of(game, size).name]
     recipe, found, evaluate = network_of(run)
-    settings = replace(without_noise(settings_of(recipe, found)), simulations=simulations or SIMULATIONS)
+    settings = replace(in_earnest(recipe, found), simulations=simulations or SIMULATIONS)
     return found, evaluate, settings, f"{run.name} with {settings.simulations} simulations a move"
 
 

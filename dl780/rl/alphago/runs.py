@@ -20,7 +20,7 @@ from dl780.train.run import read_recipe
 def loaded(run: Path, which: checkpoint.Which = "last", device: str = "auto") -> tuple[AlphaGo, Game, Player]:
     """A run's recipe, its game, and its network with its search as a player. Raises `UserError`."""
     recipe, game, evaluator = network_of(run, which, device)
-    return recipe, game, searcher(evaluator, without_noise(settings_of(recipe, game)))
+    return recipe, game, searcher(evaluator, in_earnest(recipe, game))
 
 
 def network_of(run: Path, which: checkpoint.Which = "last", device: str = "auto") -> tuple[AlphaGo, Game, Evaluator]:
@@ -47,3 +47,9 @@ def settings_of(recipe: AlphaGo, game: Game) -> Settings:
     return Settings(
         recipe.simulations, recipe.c, recipe.noise, recipe.alpha or 10 / game.moves, recipe.leaves, recipe.rollouts
     )
+
+
+def in_earnest(recipe: AlphaGo, game: Game) -> Settings:
+    """The recipe's search as it is measured: without noise."""
+    settings = without_noise(settings_of(recipe, game))
+    return replace(settings, simulations=recipe.measured_simulations or recipe.simulations)
