@@ -35,6 +35,8 @@ Runs = Annotated[tuple[Path, ...], arg(metavar="[FOLDER ...]", help="runs, or fo
 Graded = Annotated[Path, arg(metavar="GRADED", help="the --out of `dl780 grade`")]
 Students = Annotated[tuple[str, ...], arg(metavar="[SUBMISSION ...]", help="as the gradebook names them")]
 CourseOptions = Annotated[Course, arg(name="")]
+Contestant = Annotated[str, arg(metavar="PLAYER", help="a run's folder, random, perfect, plain:N or openspiel:N")]
+Contender = Annotated[Path | None, arg(metavar="[RUN]", help="its folder; for a game by default the newest one")]
 Paths = Annotated[tuple[Path, ...], arg(metavar="PATH [PATH ...]", help="submissions, or folders that hold them")]
 
 
@@ -355,21 +357,79 @@ def sample(
 
 
 @command
-def play(
-    run: Positional[Run], /, out: Path, episode: int = 0, which: Literal["last", "best"] = "last", frames: int = 600
+def arena(
+    a: Positional[Contestant],
+    b: Positional[Contestant],
+    /,
+    game: str = "",
+    size: int = 0,
+    games: int = 100,
+    opening: int = 2,
+    simulations: int = 0,
+    seed: int = 0,
+    out: Path | None = None,
 ) -> None:
-    """Film a policy that plays one of the test episodes, with Q(s, a) beside the picture.
+    """Let two players play many games; say how they ended, and the difference in Elo with its interval of 95 %.
+
+    A player is a run of alphago, random, perfect (tic-tac-toe), plain:N or openspiel:N, a search of N simulations
+    without a network, ours or OpenSpiel's.
 
     Args:
-        out: the film, .gif or .mp4
-        episode: which of the test episodes, from 0
-        which: the last checkpoint, or the best on the validation episodes
-        frames: at most so many
+        game: which one, where neither player is a run
+        size: side of the board, where the game has several
+        games: how many; each player begins in half of them
+        opening: moves at random before that, the same for a game of either colour
+        simulations: of the runs' searches; 0 leaves their own
+        seed: of openings and random games
+        out: a file for the result as JSON
     """
-    from dl780.rl.play import film
+    from dl780.rl.alphago.arena import arena as play
 
-    total, length = film(run, out, episode, which, frames)
-    print(f"{out}: return {total:g} in {length} steps")
+    print(play(a, b, game, size, games, opening, simulations, seed, out))
+
+
+@command
+def play(
+    run: Positional[Contender] = None,
+    /,
+    out: Path | None = None,
+    episode: int = 0,
+    frames: int = 600,
+    which: Literal["last", "best"] = "last",
+    game: str = "tic_tac_toe",
+    size: int = 0,
+    simulations: int = 0,
+    second: bool = False,
+    page: bool = False,
+    port: int = 0,
+    seed: int = 0,
+) -> None:
+    """Film a policy that plays, with Q(s, a) beside the picture; or play a board game against a run of alphago.
+
+    Args:
+        out: the film of a run of dqn, .gif or .mp4
+        episode: which of the test episodes is filmed, from 0
+        frames: at most so many
+        which: the last checkpoint, or the best on the validation episodes
+        game: which one, where no run is named: tic_tac_toe, connect_four, othello, go
+        size: side of the board, where the game has several
+        simulations: of the search for each of its moves; 0 takes 400, without a network 2,000
+        second: whether it begins
+        page: serve a page whose board can be clicked, with the search's visits and value drawn on it
+        port: of the page; 0 takes any
+        seed: of random games in the search
+    """
+    if out:
+        from dl780.rl.play import film
+
+        if not run:
+            raise UserError("name the run that is filmed: dl780 play RUN --out film.gif")
+        total, length = film(run, out, episode, which, frames)
+        print(f"{out}: return {total:g} in {length} steps")
+    else:
+        from dl780.rl.alphago.play import play_game
+
+        play_game(run, game, size, simulations, second, page, port, seed)
 
 
 @command

@@ -15,6 +15,7 @@ from torch import nn
 from dl780 import UserError
 from dl780.models import pretrained
 from dl780.models.alexnet import alexnet
+from dl780.models.alphago import AlphaGo
 from dl780.models.autoencoder import autoencoder
 from dl780.models.captioner import Captioner, small_cnn
 from dl780.models.char_rnn import CharRNN
@@ -27,6 +28,7 @@ from dl780.models.vgg import VGG
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "alexnet": alexnet,
+    "alphago": AlphaGo,
     "autoencoder": autoencoder,
     "captioner": Captioner,
     "char_rnn": CharRNN,

@@ -48,6 +48,7 @@ PAPERS = {
     "resnet44": Paper(RESNET, CIFAR, "7.17 % of CIFAR-10"),
     "resnet56": Paper(RESNET, CIFAR, "6.97 % of CIFAR-10"),
     "resnet110": Paper(RESNET, CIFAR, "6.43 % of CIFAR-10"),
+    "alphago": Paper("Artificial intelligence: Google's AlphaGo beats Go master Lee Se-dol", (2, 3, 3)),
     "captioner": Paper("Combining convolution and recurrent networks", ()),
     "seq2seq": Paper("Some recent applications", ()),
     "char_rnn": Paper("Char-RNN trained character-by-character level on the Linux source code", ()),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from dl780 import UserError
+from dl780.recipes.alphago import AlphaGo
 from dl780.recipes.base import Recipe, Supervised
 from dl780.recipes.language import Captioner, CharRNN, Seq2Seq
 from dl780.recipes.pictures import MLP, VGG, AlexNet, Autoencoder, GoogLeNet, LeNet, Pictures, ResNet
@@ -19,6 +20,7 @@ __all__ = [
     "RECIPES",
     "VGG",
     "AlexNet",
+    "AlphaGo",
     "Atari",
     "AtariCPU",
     "Autoencoder",
@@ -44,6 +46,7 @@ RECIPES: dict[str, type[Recipe]] = {
         AlexNet,
         Atari,
         AtariCPU,
+        AlphaGo,
         Autoencoder,
         Captioner,
         CharRNN,

@@ -26,5 +26,5 @@ def test_a_seed_fixes_the_weights_and_leaves_torchs_own_alone(name: str) -> None
 
 
 def test_an_unknown_name_is_one_line_that_names_the_others() -> None:
-    with pytest.raises(UserError, match="there is no model 'lenet6'; there are: alexnet, autoencoder"):
+    with pytest.raises(UserError, match="there is no model 'lenet6'; there are: alexnet, alphago, autoencoder"):
         get_model("lenet6")
