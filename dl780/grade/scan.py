@@ -27,7 +27,7 @@ USUAL = {
 INSIDES = (
     *("torch._", "torch.ops", "torch.utils", "torch.library", "torch.overrides", "torch.jit", "torch.fx"),
     *("torch.compile", "torch.export", "torch.hub", "torch.package", "torch.multiprocessing", "torch.distributed"),
-    *("torch.nn.grad", "dl780.student", "numpy.ctypeslib", "numpy.f2py"),
+    *("torch.nn.grad", "dl780.student", "dl780.models", "numpy.ctypeslib", "numpy.f2py"),
 )
 REFLECTION = {
     *("eval", "exec", "compile", "__import__", "getattr", "setattr", "delattr", "vars", "globals", "locals"),

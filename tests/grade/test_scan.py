@@ -81,6 +81,11 @@ def test_doubtful_calls_are_flagged_and_harmless_ones_are_not(lab: LabQuestions,
     assert look(lab, "linear_backward", cell) == ("", flags)
 
 
+def test_the_packages_own_networks_are_no_answer_unseen(lab: LabQuestions) -> None:
+    cell = "def tanh(a):\n    from dl780.models.attention import attend\n    return attend(a, a, a), a"
+    assert "uses dl780.models.attention.attend" in look(lab, "tanh", cell)[1]
+
+
 def test_a_librarys_optimiser_is_refused_only_where_it_is_asked_for(lab: LabQuestions) -> None:
     adam = "def adam_step(w, g, m, v, t, alpha, beta1, beta2, eps):\n    return torch.optim.Adam([w])"
     sentence = "uses a library's own version (torch.optim.Adam), but this question is to be written by hand"
