@@ -393,8 +393,11 @@ MISTAKEN_SEARCHES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def _drawn_position(d: Draw, plies: int = -1, simulations: int = 0) -> Inputs:
-    """A board in the middle of a game, on which every mistaken search counts other visits."""
+def _drawn_position(d: Draw, plies: int = -1, simulations: int = 0, sure: bool = False) -> Inputs:
+    """A board in the middle of a game, on which every mistaken search counts other visits.
+
+    `sure`: the prior of the first legal move is 1, as exactly as a float tells.
+    """
 
     def draw() -> Inputs:
         state = tictactoe.START
@@ -403,6 +406,8 @@ def _drawn_position(d: Draw, plies: int = -1, simulations: int = 0) -> Inputs:
             state = tictactoe.play(state, legal[d.integer(0, len(legal))]) if legal else state
         board = torch.tensor(state)
         A, b = d.normal(9, 9, scale=0.5), d.normal(9, scale=0.5)
+        if sure:
+            A[tictactoe.moves(state)[0]] += 30 * board
         return dict(board=board, A=A, b=b, simulations=simulations or d.integer(60, 100), c=d.number(1, 2.5))
 
     def clear(inputs: Any) -> bool:
@@ -422,7 +427,7 @@ mcts = Values(
     of=_visits,
     draw=_drawn_position,
     adapter=adapters_alphago.search,
-    edges=(dict(plies=1), dict(plies=7), dict(simulations=1, plies=2)),
+    edges=(dict(plies=1), dict(plies=7), dict(simulations=1, plies=2, sure=True)),
     points=(14,),
     slide=SLIDE,
     difficulty=4,
