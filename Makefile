@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Labs whose survivors all have a reason; `make mutants MUTANTS=` judges those of every lab.
 MUTANTS ?= features backprop convnets deep reinforcement alphago
+MUTANTS ?= features backprop convnets deep recurrent captioning
 
 .PHONY: demo test lint labs mutants bench bench-grading bench-checks bench-train bench-rl clean
 

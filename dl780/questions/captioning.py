@@ -640,9 +640,20 @@ SLIPS: dict[str, dict[str, Any]] = {  # that every core case tells from the righ
 
 
 def _drawn_beams(
-    d: Draw, V: int, n: int, B: int = 4, T: int = 7, alpha: float = -1, ties: bool = False, plain: bool = False
+    d: Draw,
+    V: int,
+    n: int,
+    B: int = 4,
+    T: int = 7,
+    alpha: float = -1,
+    ties: bool = False,
+    plain: bool = False,
+    over: bool = False,
 ) -> Inputs:
-    """Cases in which hypotheses end at different steps and one is cut off; `plain` ones may do as they like."""
+    """Cases in which hypotheses end at different steps and one is cut off; `plain` ones may do as they like.
+
+    With `over` all of them end before T.
+    """
     alpha = d.number(0.5, 1) if alpha < 0 else alpha
 
     def draw() -> Inputs:
@@ -665,6 +676,8 @@ def _drawn_beams(
             return True
         ended, live = _search(**{name: value for name, value in inputs.items() if name != "alpha"})
         lengths = {len(words) for words, *_ in ended}
+        if over:
+            return not live and max(lengths) < T
         if not live or len(lengths) < 2 or min(lengths) < 2:
             return False
         others = [_beam(**inputs, **how) for how in SLIPS.values()] if alpha else []
@@ -677,7 +690,7 @@ beam_search = Values(
     signature="beam_search(step, Z, T, B, alpha) -> words, scores",
     of=_beam,
     draw=_drawn_beams,
-    edges=(dict(B=1, plain=True), dict(alpha=0.0), dict(ties=True), dict(B=17, T=3, plain=True)),
+    edges=(dict(B=1, plain=True), dict(alpha=0.0), dict(ties=True), dict(B=17, T=3, plain=True), dict(B=2, T=16, over=True)),
     edge_share=0.3,
     adapter=adapters_captioning.beams,
     not_allowed=(),

@@ -806,10 +806,11 @@ def _drawn_logits(d: Draw) -> Inputs:
     """A few rows of logits, each many times over; a temperature well away from 1.
 
     Each symbol is the likeliest in one row, and never likelier than the others together: no single random number can
-    draw the likeliest of every row. Rows differ by a constant, which only a softmax over the wrong axis sees.
+    draw the likeliest of every row. Rows differ by constants, which only a softmax over the wrong axis sees: by so much
+    that one row outweighs the others in it at any temperature.
     """
     row = 0.3 * d.permutation(CHOICES) + d.uniform(0, 0.05, CHOICES)
-    logits = torch.stack([row.roll(shift) for shift in range(ROWS)]) + d.uniform(0, 1.5, ROWS, 1)
+    logits = torch.stack([row.roll(shift) for shift in range(ROWS)]) + 3 * d.permutation(ROWS)[:, None]
     temperature = d.number(0.55, 0.7) if d.integer(0, 2) else d.number(1.8, 2.5)
     return dict(logits=logits.repeat(EACH, 1), temperature=temperature, seed=d.integer(0, 2**31))
 
