@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint labs mutants bench bench-grading bench-checks bench-train clean
+.PHONY: demo test lint labs mutants bench bench-grading bench-checks bench-train bench-alphago clean
 
 demo: .venv/.ready
 	@echo "== demo: a class is graded, a network is trained by hand"
@@ -31,7 +31,7 @@ mutants: .venv/.ready
 	@$(BIN)/python tests/mutants.py deep
 	@$(BIN)/python tests/mutants.py alphago
 
-bench: bench-grading bench-checks bench-train
+bench: bench-grading bench-checks bench-train bench-alphago
 
 bench-grading: .venv/.ready
 	@echo "== a class graded by nbgrader, by otter-grader and by this; their environments go to .bench/"
@@ -44,6 +44,10 @@ bench-checks: .venv/.ready
 bench-train: .venv/.ready
 	@echo "== training rates, recipes with their seeds, steps by hand; real MNIST is found in DL780_DATA or data/"
 	@$(BIN)/python benchmarks/training.py
+
+bench-alphago: .venv/.ready
+	@echo "== simulations a second beside OpenSpiel's search; needs pip install -e '.[go]'"
+	@$(BIN)/python benchmarks/alphago.py
 
 .venv/.ready: setup.cfg pyproject.toml
 	@echo "== setting up .venv with $$($(PYTHON) --version); the first time this fetches a few GB, mostly torch"
