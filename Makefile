@@ -5,6 +5,7 @@ BIN := .venv/bin
 MUTANTS ?= features backprop convnets deep
 
 .PHONY: demo test lint labs mutants bench bench-grading bench-checks bench-train bench-rl clean
+.PHONY: demo test lint labs mutants bench bench-grading bench-checks bench-train bench-alphago clean
 
 demo: .venv/.ready
 	@echo "== demo: a class is graded, a network is trained by hand"
@@ -30,6 +31,7 @@ mutants: .venv/.ready
 	@$(BIN)/python tests/mutants.py $(MUTANTS)
 
 bench: bench-grading bench-checks bench-train bench-rl
+bench: bench-grading bench-checks bench-train bench-alphago
 
 bench-grading: .venv/.ready
 	@echo "== a class graded by nbgrader, by otter-grader and by this; their environments go to .bench/"
@@ -46,6 +48,9 @@ bench-train: .venv/.ready
 bench-rl: .venv/.ready
 	@echo "== Q-learning and DQN beside stable-baselines3; ALE and Box2D: pip install -e '.[atari,box2d]'"
 	@$(BIN)/python benchmarks/rl.py
+bench-alphago: .venv/.ready
+	@echo "== simulations a second beside OpenSpiel's search; needs pip install -e '.[go]'"
+	@$(BIN)/python benchmarks/alphago.py
 
 .venv/.ready: setup.cfg pyproject.toml
 	@echo "== setting up .venv with $$($(PYTHON) --version); the first time this fetches a few GB, mostly torch"

@@ -182,3 +182,12 @@ def test_tic_tac_toe_is_learned_and_no_opponent_wins(tmp_path: Path, ttt: Game) 
     assert train(recipe)["metrics"]["test_losses"] == 0
     assert beaten(ttt, loaded(tmp_path / "run")[2]) == 0
     assert beaten(ttt, lambda states, _: [s.legal_actions()[0] for s in states]) > 0
+
+
+def test_the_policy_gradient_alone_learns_to_beat_chance(small: AlphaGo) -> None:
+    """Over five seeds 0.45 to 0.59 of the points before training, 0.74 to 0.88 after it."""
+    recipe = replace(
+        small, improve="reinforce", steps=25, games=128, maps=16, simulations=1, gate_games=0, evaluations=0,
+        opponent="random", opening=0, test_games=200,
+    )  # fmt: skip
+    assert train(recipe)["metrics"]["test_score"] > 0.66
