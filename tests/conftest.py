@@ -19,6 +19,14 @@ from dl780.release import solution_notebook, solutions, source_of
 SMALL = ("tanh", "relu", "linear_backward", "sgd_step", "products")
 
 
+@pytest.fixture(autouse=True)
+def float32_by_default() -> Iterator[None]:
+    """Whatever a test or a lab's cells make the default."""
+    torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.fixture(scope="session")
 def lab() -> LabQuestions:
     """The backpropagation lab."""

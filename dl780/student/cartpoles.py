@@ -54,7 +54,7 @@ def mean_return(poles: CartPoles, Ws: list[Tensor], bs: list[Tensor]) -> float:
     """The mean return of each pole's first episode, played greedily by the Q-network W_2 relu(W_1 s + b_1) + b_2."""
     S, alive, total = poles.reset(), torch.ones(poles.n, dtype=torch.bool), 0
     while alive.any():
-        Q = (S @ Ws[0].T + bs[0]).relu() @ Ws[1].T + bs[1]
+        Q = (S.to(Ws[0].dtype) @ Ws[0].T + bs[0]).relu() @ Ws[1].T + bs[1]
         S, _, terminated, truncated = poles.step(Q.argmax(1))
         total += int(alive.sum())
         alive &= ~(terminated | truncated)
